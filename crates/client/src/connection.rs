@@ -1,0 +1,238 @@
+//! An open connection, at rest between its mail transactions.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use proto::{Completed, Envelope, Failure, FailureKind, Outcome, Phase, Session, Timings};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::bounds::Bounds;
+use crate::clock;
+use crate::error::{self, Error};
+use crate::exchange::{Exchange, Payload};
+use crate::guard::Guard;
+use crate::transaction::Transaction;
+use proto::ext::Extensions;
+
+/// An open connection to a server that has greeted and answered EHLO.
+///
+/// It is used for one call at a time. After a refusal it can be used again; every other error, and
+/// every call whose future was dropped, spends it: the socket is closed at once and
+/// [`is_idle`](Self::is_idle) is false from then on. Dropping the connection closes the socket
+/// without a word; [`quit`](Self::quit) says goodbye.
+#[derive(Debug)]
+pub struct Connection<S> {
+    stream: Option<S>,
+    session: Session,
+    endpoint: String,
+    address: SocketAddr,
+    dialled: Timings,
+}
+
+/// The stream during a call. Dropped in the middle of one, it closes the socket, and the session
+/// can't be used again.
+struct InFlight<'a, S> {
+    connection: &'a mut Connection<S>,
+    stream: Option<S>,
+}
+
+impl<S> Drop for InFlight<'_, S> {
+    fn drop(&mut self) {
+        if self.stream.take().is_some() {
+            self.connection.session.abandon();
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(crate) fn new(stream: S, session: Session, endpoint: String, address: SocketAddr) -> Self {
+        Self {
+            stream: Some(stream),
+            session,
+            endpoint,
+            address,
+            dialled: Timings::default(),
+        }
+    }
+
+    /// What the server offered in its reply to EHLO.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        self.session.extensions()
+    }
+
+    /// The server, as `host:port`.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The address that is connected.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How long each phase of dialling lasted.
+    #[must_use]
+    pub fn timings(&self) -> &Timings {
+        &self.dialled
+    }
+
+    /// Whether the connection is provably at rest, so that another transaction may begin. What the
+    /// peer has done meanwhile shows only when one does.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.stream.is_some() && self.session.is_idle()
+    }
+
+    /// Begins a mail transaction; nothing is sent before it is told to send its message.
+    ///
+    /// # Errors
+    /// If the connection is not at rest.
+    pub fn transaction<'c, 'e>(
+        &'c mut self,
+        envelope: &'e Envelope,
+    ) -> Result<Transaction<'c, 'e, S>, Error> {
+        if self.is_idle() {
+            Ok(Transaction::new(self, envelope))
+        } else {
+            Err(self.not_idle(Phase::Mail))
+        }
+    }
+
+    /// Makes the server forget the current transaction (RFC 5321 §4.1.1.5). It is never needed
+    /// between transactions: after a refusal the next one does it by itself. It serves as a sign
+    /// of life.
+    ///
+    /// # Errors
+    /// If there is no positive reply in time. The connection is spent then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub async fn reset(&mut self, bounds: impl Into<Bounds>) -> Result<(), Error> {
+        let (bounds, tokens) = bounds.into().start();
+        let started = clock::now();
+        if let Err(failure) = self.session.reset(bounds, started) {
+            return Err(self.error(failure, None, started));
+        }
+        let mut guard = Guard::new(tokens);
+        self.run(&mut guard, &mut Payload::none()).await.map(|_| ())
+    }
+
+    /// Says goodbye and closes. It has nothing to report: every message has its result already.
+    ///
+    /// Lasts at most [`Phase::Quit`]'s limit.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub async fn quit(mut self, bounds: impl Into<Bounds>) {
+        let (bounds, tokens) = bounds.into().start();
+        let mut guard = Guard::new(tokens);
+        self.say_quit(&mut guard, bounds).await;
+    }
+
+    pub(crate) async fn say_quit(&mut self, guard: &mut Guard, bounds: proto::Bounds) {
+        if self.session.quit(bounds, clock::now()).is_ok() {
+            let _ = self.run(guard, &mut Payload::none()).await;
+        }
+        self.stream = None;
+    }
+
+    /// Waits for the greeting and the reply to EHLO.
+    pub(crate) async fn greet(&mut self, guard: &mut Guard) -> Result<(), Error> {
+        if let Completed::Ready(timings) = self.run(guard, &mut Payload::none()).await? {
+            self.dialled.merge(&timings);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add_dialled(&mut self, timings: &Timings) {
+        self.dialled.merge(timings);
+    }
+
+    pub(crate) fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// Drives the session's current call to its result.
+    pub(crate) async fn run(
+        &mut self,
+        guard: &mut Guard,
+        payload: &mut Payload<'_>,
+    ) -> Result<Completed, Error> {
+        let started = clock::now();
+        let Some(stream) = self.stream.take() else {
+            return Err(self.not_idle(Phase::Mail));
+        };
+        let mut cause = None;
+        let mut flight = InFlight {
+            connection: self,
+            stream: Some(stream),
+        };
+        let result = {
+            let InFlight { connection, stream } = &mut flight;
+            match stream {
+                Some(stream) => {
+                    let mut exchange = Exchange {
+                        stream,
+                        session: &mut connection.session,
+                        payload,
+                        cause: &mut cause,
+                        unflushed: false,
+                    };
+                    guard.turn(&mut exchange).await
+                }
+                None => Err(spent(Phase::Mail)),
+            }
+        };
+        let stream = flight.stream.take();
+        drop(flight);
+        // A session that is not at rest has spent its stream, which is closed here and now.
+        if self.session.is_idle() {
+            self.stream = stream;
+        }
+        result.map_err(|failure| self.error(failure, cause, started))
+    }
+
+    pub(crate) fn error(
+        &self,
+        failure: Box<Failure>,
+        cause: Option<io::Error>,
+        started: std::time::Instant,
+    ) -> Error {
+        let context = error::Context {
+            endpoint: self.endpoint.clone(),
+            address: Some(self.address),
+            elapsed: clock::now().saturating_duration_since(started),
+            timings: failure.timings,
+            cause,
+            ..error::Context::default()
+        };
+        Error::new(failure, context)
+    }
+
+    /// The session ended another call than the one that was made.
+    pub(crate) fn no_answer(&self, started: std::time::Instant) -> Error {
+        self.error(spent(Phase::Mail), None, started)
+    }
+
+    fn not_idle(&self, phase: Phase) -> Error {
+        let context = error::Context {
+            endpoint: self.endpoint.clone(),
+            address: Some(self.address),
+            elapsed: Duration::ZERO,
+            ..error::Context::default()
+        };
+        Error::new(spent(phase), context)
+    }
+}
+
+fn spent(phase: Phase) -> Box<Failure> {
+    Box::new(Failure::new(
+        phase,
+        FailureKind::NotIdle,
+        Outcome::NotAccepted,
+    ))
+}

@@ -1,0 +1,45 @@
+//! Where octets come from: the seam between the client and any network.
+
+use std::fmt::Debug;
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A network: turns a name into addresses and one address into a stream.
+///
+/// The operating system's TCP, a simulated network, a proxy and a tunnel are all connectors. The
+/// loop over addresses, its order and its limits belong to the client and are not repeated here,
+/// so that every network is tried under the same rules.
+///
+/// # What an implementation must do
+///
+/// - Dropping a returned future or stream frees what it held, at once and without waiting.
+/// - Nothing in it needs a limit of its own: the client bounds both futures.
+/// - A stream's `poll_shutdown` is never awaited by the client; dropping the stream closes it.
+pub trait Connector: Send + Sync {
+    /// A connected stream. It is read, written and dropped, nothing else.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + Debug + 'static;
+
+    /// The addresses of `host`, in the order in which they should be tried.
+    ///
+    /// # Errors
+    /// Whatever the look-up reports. An empty list is an error to the client.
+    ///
+    /// # Cancel safety
+    /// Must be safe to drop at any point.
+    fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+
+    /// A stream to this one address.
+    ///
+    /// # Errors
+    /// Whatever the network reports.
+    ///
+    /// # Cancel safety
+    /// Must be safe to drop at any point; a half-open connection is then closed.
+    fn connect(&self, addr: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}

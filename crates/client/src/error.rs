@@ -1,0 +1,289 @@
+//! Why a call failed: where, what, and what became of the message.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use proto::{Failure, FailureKind, Limit, Outcome, Phase, Recipient, Reply, Timings};
+
+/// A failed call.
+///
+/// It says the phase, what happened, and what became of the message, which decides whether it may
+/// be sent again. One word wide. `Display` prints this level only; [`source`](std::error::Error::source)
+/// has the operating system's error where there is one. The wording is no part of the interface.
+///
+/// ```
+/// # async fn f(client: postbound::Client, envelope: postbound::Envelope) {
+/// use postbound::Outcome;
+/// use std::time::Duration;
+///
+/// match client.send(&envelope, "Subject: x\r\n\r\ny\r\n", Duration::from_secs(30)).await {
+///     Ok(receipt) => println!("{}", receipt.reply()),
+///     Err(error) if error.outcome() == Outcome::NotAccepted => println!("safe to resend: {error}"),
+///     Err(error) => println!("may have been delivered: {error}"),
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    failure: Box<Failure>,
+    endpoint: String,
+    address: Option<SocketAddr>,
+    attempts: Vec<Attempt>,
+    elapsed: Duration,
+    timings: Timings,
+    cause: Option<io::Error>,
+}
+
+/// An address that was tried in vain.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The address.
+    pub address: SocketAddr,
+    /// How long it was tried.
+    pub elapsed: Duration,
+    /// What it answered; `None` if it did not answer in its time.
+    pub error: Option<io::Error>,
+}
+
+/// What a call knows of itself when it fails.
+#[derive(Debug, Default)]
+pub(crate) struct Context {
+    pub(crate) endpoint: String,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) elapsed: Duration,
+    pub(crate) timings: Timings,
+    pub(crate) cause: Option<io::Error>,
+}
+
+impl Error {
+    pub(crate) fn new(failure: Box<Failure>, context: Context) -> Self {
+        Self(Box::new(Inner {
+            failure,
+            endpoint: context.endpoint,
+            address: context.address,
+            attempts: context.attempts,
+            elapsed: context.elapsed,
+            timings: context.timings,
+            cause: context.cause,
+        }))
+    }
+
+    /// The phase in which the call ended.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.0.failure.phase
+    }
+
+    /// What happened, and so whose fault it is.
+    #[must_use]
+    pub fn kind(&self) -> &FailureKind {
+        &self.0.failure.kind
+    }
+
+    /// What became of the message. Never [`Outcome::Accepted`].
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.0.failure.outcome
+    }
+
+    /// The server's reply that decided it, if one did.
+    #[must_use]
+    pub fn reply(&self) -> Option<&Reply> {
+        self.0.failure.reply.as_ref()
+    }
+
+    /// What was known of each recipient by then.
+    #[must_use]
+    pub fn recipients(&self) -> &[Recipient] {
+        &self.0.failure.recipients
+    }
+
+    /// The server, as `host:port`.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.0.endpoint
+    }
+
+    /// The address that was connected, if one was.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.0.address
+    }
+
+    /// The addresses that were tried in vain.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.0.attempts
+    }
+
+    /// How long the call lasted.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed
+    }
+
+    /// How long each phase of the call lasted.
+    #[must_use]
+    pub fn timings(&self) -> &Timings {
+        &self.0.timings
+    }
+
+    /// The phase's limit, if that is what ran out.
+    #[must_use]
+    pub fn limit(&self) -> Option<Duration> {
+        match self.kind() {
+            FailureKind::TimedOut(Limit::Phase(limit)) => Some(*limit),
+            _ => None,
+        }
+    }
+
+    /// Whether time ran out: a phase's limit, the call's deadline or its reserve.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+    /// # runtime.block_on(async {
+    /// use postbound_simnet::{Double, Plan, net::mem::Network};
+    /// let network = Network::new(Double::new("v1 | greeting: stall".parse::<Plan>()?));
+    /// let client = postbound::Client::builder("mx.example", 25).connector(network.connector()).build()?;
+    /// let error = client.connect(std::time::Duration::from_secs(3)).await.unwrap_err();
+    /// assert!(error.is_timeout());
+    /// assert_eq!(error.phase(), postbound::Phase::Greeting);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.kind(), FailureKind::TimedOut(_))
+    }
+
+    /// Whether a token of the call was cancelled.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+    /// # runtime.block_on(async {
+    /// use postbound_simnet::{Double, Plan, net::mem::Network};
+    /// let network = Network::new(Double::new(Plan::healthy()));
+    /// let client = postbound::Client::builder("mx.example", 25).connector(network.connector()).build()?;
+    /// let token = postbound::CancellationToken::new();
+    /// token.cancel();
+    /// let error = client.connect(&token).await.unwrap_err();
+    /// assert!(error.is_cancelled());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        *self.kind() == FailureKind::Cancelled
+    }
+
+    /// Whether the server said no, in a complete reply that [`reply`](Self::reply) has.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+    /// # runtime.block_on(async {
+    /// use postbound_simnet::{Double, Plan, net::mem::Network};
+    /// let network = Network::new(Double::new("v1 | greeting: reply 554 5.7.1 go away".parse::<Plan>()?));
+    /// let client = postbound::Client::builder("mx.example", 25).connector(network.connector()).build()?;
+    /// let error = client.connect(std::time::Duration::from_secs(3)).await.unwrap_err();
+    /// assert!(error.is_refused() && error.is_permanent());
+    /// assert_eq!(error.reply().map(|reply| reply.code().get()), Some(554));
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        *self.kind() == FailureKind::Refused
+    }
+
+    /// Whether the same call would fail again however often it is made: a 5yz reply, or a message
+    /// that the server can't take or that can't be sent as it is. See
+    /// [`is_refused`](Self::is_refused) for an example.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self.kind() {
+            FailureKind::Refused => self.reply().is_some_and(Reply::is_permanent_failure),
+            FailureKind::Unsupported(_) | FailureKind::Message(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the message may have been taken although the call failed (RFC 1047): only if the
+    /// last octet of the end of mail data had left and no final reply came.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+    /// # runtime.block_on(async {
+    /// use postbound_simnet::{Double, Plan, net::mem::Network};
+    /// let network = Network::new(Double::new("v1 | data-termination: commit; nothing; stall".parse::<Plan>()?));
+    /// let client = postbound::Client::builder("mx.example", 25).connector(network.connector()).build()?;
+    /// let envelope = postbound::Envelope::new("a@example.org".parse()?, ["b@example.org".parse()?])?;
+    /// let error = client.send(&envelope, "Subject: x\r\n\r\ny\r\n", std::time::Duration::from_secs(3)).await.unwrap_err();
+    /// assert!(error.is_ambiguous());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        self.outcome() == Outcome::Ambiguous
+    }
+
+    pub(crate) fn merge_dial(&mut self, timings: &Timings, elapsed: Duration) {
+        self.0.timings.merge(timings);
+        self.0.elapsed = elapsed;
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.phase(), self.kind())?;
+        if let (FailureKind::Refused | FailureKind::Protocol(_), Some(reply)) =
+            (self.kind(), self.reply())
+        {
+            write!(f, ": {reply}")?;
+        }
+        let outcome = match self.outcome() {
+            Outcome::Ambiguous => "the message may have been accepted",
+            _ => "the message was not accepted",
+        };
+        write!(
+            f,
+            " ({}, after {:.3} s; {outcome})",
+            self.endpoint(),
+            self.elapsed().as_secs_f64()
+        )
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match (&self.0.cause, &self.0.failure.kind) {
+            (Some(cause), _) => Some(cause),
+            (None, FailureKind::Protocol(proto::ProtocolError::Reply(error))) => Some(error),
+            (None, FailureKind::Message(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[test]
+    fn an_error_is_one_word_wide() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn an_error_crosses_threads() {
+        fn crosses<T: Send + Sync + 'static>() {}
+        crosses::<Error>();
+    }
+}

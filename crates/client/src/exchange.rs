@@ -1,0 +1,187 @@
+//! A session's call over a stream: octets from one to the other and nothing else.
+
+use std::io;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use proto::{Completed, Failure, FailureKind, Outcome, Phase, Session, Unsupported};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::clock;
+use crate::guard::Wait;
+use crate::message::Message;
+
+/// Octets read at once: on the stack, so that an idle connection keeps no buffer.
+const READ: usize = 4096;
+/// Slices written at once.
+const SLICES: usize = 16;
+
+/// How far a message has gone, as the progress callback sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Octets of mail data that the transport took, with transparency and end of mail data.
+    pub octets: u64,
+    /// The message's size as RFC 1870 counts it, if it is known.
+    pub size: Option<u64>,
+}
+
+pub(crate) type OnProgress<'a> = Box<dyn FnMut(Progress) + Send + 'a>;
+
+/// What a call sends: nothing for EHLO, RSET and QUIT.
+pub(crate) struct Payload<'a> {
+    pub(crate) message: Message<'a>,
+    pub(crate) size: Option<u64>,
+    pub(crate) on_progress: Option<OnProgress<'a>>,
+    /// Octets over 127 were not announced and must not leave.
+    pub(crate) seven_bit: bool,
+    pub(crate) octets: u64,
+}
+
+impl Payload<'_> {
+    pub(crate) fn none() -> Self {
+        Self {
+            message: Message::from(&[]),
+            size: None,
+            on_progress: None,
+            seven_bit: false,
+            octets: 0,
+        }
+    }
+}
+
+pub(crate) struct Exchange<'a, 'm, S> {
+    pub(crate) stream: &'a mut S,
+    pub(crate) session: &'a mut Session,
+    pub(crate) payload: &'a mut Payload<'m>,
+    pub(crate) cause: &'a mut Option<io::Error>,
+    pub(crate) unflushed: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, '_, S> {
+    /// A write failed. The server may have said why before it went away: that is read first.
+    fn write_failed(&mut self, error: io::Error, cx: &mut Context<'_>) {
+        while !self.session.is_over() && self.poll_read(cx).is_ready() {}
+        if !self.session.is_over() {
+            self.cause.get_or_insert(error);
+            self.session.broken(clock::now());
+        }
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.payload.message.poll_chunk(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(last)) => {
+                let chunk = self.payload.message.chunk();
+                if self.payload.seven_bit && !chunk.is_ascii() {
+                    let why = FailureKind::Unsupported(Unsupported::EightBitMime);
+                    self.session.refuse_message(why, clock::now());
+                } else {
+                    self.session.provide(chunk, last, clock::now());
+                }
+            }
+            Poll::Ready(Err(error)) => {
+                self.cause.get_or_insert(error);
+                self.session
+                    .refuse_message(FailureKind::Source, clock::now());
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
+    type Output = Result<Completed, Box<Failure>>;
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut octets = [const { MaybeUninit::uninit() }; READ];
+        let mut buffer = ReadBuf::uninit(&mut octets);
+        match Pin::new(&mut *self.stream).poll_read(cx, &mut buffer) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => self.session.closed(clock::now()),
+            Poll::Ready(Ok(())) => self.session.receive(buffer.filled(), clock::now()),
+            Poll::Ready(Err(error)) => {
+                self.cause.get_or_insert(error);
+                self.session.broken(clock::now());
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // A source that has nothing yet does not keep back what is to be written or flushed.
+        if self.session.needs_chunk() && self.poll_source(cx).is_ready() && self.session.is_over() {
+            return Poll::Ready(());
+        }
+        let now = clock::now();
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let chunk = self.payload.message.chunk();
+        let count = self.session.transmit(chunk, &mut slices, now);
+        let slices = slices.get(..count).unwrap_or_default();
+        let Some(first) = slices.first() else {
+            if !self.unflushed || self.session.is_over() {
+                return Poll::Pending;
+            }
+            return match Pin::new(&mut *self.stream).poll_flush(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(())) => {
+                    self.unflushed = false;
+                    Poll::Ready(())
+                }
+                Poll::Ready(Err(error)) => {
+                    self.write_failed(error, cx);
+                    Poll::Ready(())
+                }
+            };
+        };
+        let stream = Pin::new(&mut *self.stream);
+        let written = if count > 1 {
+            stream.poll_write_vectored(cx, slices)
+        } else {
+            stream.poll_write(cx, first)
+        };
+        match written {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0)) => self.write_failed(io::ErrorKind::WriteZero.into(), cx),
+            Poll::Ready(Ok(taken)) => {
+                self.unflushed = true;
+                let mail_data = self.session.phase() == Some(Phase::DataBlock);
+                self.session.transmitted(taken, chunk, clock::now());
+                if mail_data {
+                    self.payload.octets += taken as u64;
+                    if let Some(report) = &mut self.payload.on_progress {
+                        report(Progress {
+                            octets: self.payload.octets,
+                            size: self.payload.size,
+                        });
+                    }
+                }
+            }
+            Poll::Ready(Err(error)) => self.write_failed(error, cx),
+        }
+        Poll::Ready(())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.session.deadline()
+    }
+
+    fn is_ambiguous(&self) -> bool {
+        self.session.outcome() == Outcome::Ambiguous
+    }
+
+    fn cancel(&mut self, now: Instant) {
+        self.session.cancel(now);
+    }
+
+    fn expire(&mut self, now: Instant) {
+        self.session.expire(now);
+    }
+
+    fn output(&mut self) -> Option<Self::Output> {
+        self.session.take_result()
+    }
+}

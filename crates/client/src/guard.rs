@@ -1,0 +1,128 @@
+//! The one wait. Nothing else in this crate waits on the network, a resolver or a message source.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::task::coop::unconstrained;
+use tokio::time::{Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::clock;
+
+/// What is waited for: one step of dialling, or a session's call over a stream.
+pub(crate) trait Wait {
+    type Output;
+
+    /// Takes in what has arrived, once. `Ready` says that there may be more.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    /// Hands out what may be sent, once. `Ready` says that there may be more.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    /// Until when it may last.
+    fn deadline(&self) -> Option<Instant>;
+    /// Whether the server may already have the message, so that the truth may be in the buffer.
+    fn is_ambiguous(&self) -> bool;
+    fn cancel(&mut self, now: Instant);
+    fn expire(&mut self, now: Instant);
+    /// The result, once there is one.
+    fn output(&mut self) -> Option<Self::Output>;
+}
+
+/// Turns without waiting before other tasks are let in.
+const ROUNDS: usize = 32;
+
+/// Deadline and cancellation of one call, kept across all its steps.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    tokens: Vec<Pin<Box<WaitForCancellationFutureOwned>>>,
+    cancelled: bool,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Guard {
+    pub(crate) fn new(tokens: Vec<CancellationToken>) -> Self {
+        Self {
+            tokens: tokens
+                .into_iter()
+                .map(|token| Box::pin(token.cancelled_owned()))
+                .collect(),
+            cancelled: false,
+            sleep: None,
+        }
+    }
+
+    /// Waits until there is an output: cancellation, read, write, expiry, in this order.
+    ///
+    /// Cancellation comes first, because a peer that floods keeps the rest ready for ever. Expiry
+    /// comes last, so that a reply which has already arrived beats a deadline that has just
+    /// passed. The loop yields by itself and is exempt from tokio's cooperative budget, which
+    /// would report octets that are there as missing just when the truth depends on them.
+    pub(crate) async fn turn<W: Wait>(&mut self, wait: &mut W) -> W::Output {
+        unconstrained(poll_fn(|cx| {
+            if self.poll_cancelled(cx) {
+                let mut rounds = 0..ROUNDS;
+                while wait.is_ambiguous() && rounds.next().is_some() {
+                    if wait.poll_read(cx).is_pending() {
+                        break;
+                    }
+                }
+                wait.cancel(clock::now());
+            }
+            for _ in 0..ROUNDS {
+                if let Some(output) = wait.output() {
+                    return Poll::Ready(output);
+                }
+                let read = wait.poll_read(cx);
+                if let Some(output) = wait.output() {
+                    return Poll::Ready(output);
+                }
+                let write = wait.poll_write(cx);
+                if read.is_pending() && write.is_pending() {
+                    if let Some(output) = wait.output() {
+                        return Poll::Ready(output);
+                    }
+                    if self.poll_expired(cx, wait.deadline()).is_pending() {
+                        return Poll::Pending;
+                    }
+                    wait.expire(clock::now());
+                }
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }))
+        .await
+    }
+
+    /// Whether any token is cancelled: looked at once a wake-up.
+    fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> bool {
+        self.cancelled = self.cancelled
+            || self
+                .tokens
+                .iter_mut()
+                .any(|token| token.as_mut().poll(cx).is_ready());
+        self.cancelled
+    }
+
+    /// Whether `deadline` has passed. The timer is kept across steps and moved only when it would
+    /// fire too late, or has fired too early.
+    fn poll_expired(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
+        let Some(deadline) = deadline.map(tokio::time::Instant::from_std) else {
+            debug_assert!(false, "a call that waits has a deadline");
+            return Poll::Pending;
+        };
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() > deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        while sleep.as_mut().poll(cx).is_ready() {
+            if sleep.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}

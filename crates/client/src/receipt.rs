@@ -1,0 +1,67 @@
+//! What an accepted message has to show for it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use proto::{Acceptance, Recipient, Reply, Timings};
+
+/// The server took the message and said so.
+///
+/// Recipients that it refused are an answer and are listed with the others.
+#[derive(Clone, Debug)]
+#[must_use = "refused recipients are listed in it and nowhere else"]
+pub struct Receipt {
+    pub(crate) acceptance: Acceptance,
+    pub(crate) endpoint: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) elapsed: Duration,
+}
+
+impl Receipt {
+    /// The final reply; many servers name their queue's id in it.
+    #[must_use]
+    pub fn reply(&self) -> &Reply {
+        &self.acceptance.reply
+    }
+
+    /// Every recipient with the server's reply about it, in the envelope's order.
+    #[must_use]
+    pub fn recipients(&self) -> &[Recipient] {
+        &self.acceptance.recipients
+    }
+
+    /// The recipients that were refused.
+    pub fn refused(&self) -> impl Iterator<Item = &Recipient> {
+        self.recipients().iter().filter(|r| !r.is_accepted())
+    }
+
+    /// How long each phase lasted.
+    #[must_use]
+    pub fn timings(&self) -> &Timings {
+        &self.acceptance.timings
+    }
+
+    /// Octets of mail data on the wire, with transparency and the end of mail data.
+    #[must_use]
+    pub fn octets(&self) -> u64 {
+        self.acceptance.octets
+    }
+
+    /// The server, as `host:port`.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The address that was connected.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How long the call lasted up to the final reply.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+}

@@ -1,0 +1,153 @@
+//! One mail transaction.
+
+use std::fmt;
+
+use proto::transparency::LineEndings;
+use proto::{BodyType, Completed, Envelope, Require, TransactionOptions};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::bounds::Bounds;
+use crate::clock;
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::exchange::{OnProgress, Payload, Progress};
+use crate::guard::Guard;
+use crate::message::Message;
+use crate::receipt::Receipt;
+
+/// One mail transaction on a connection that is at rest.
+#[must_use = "nothing is sent before `send`"]
+pub struct Transaction<'c, 'e, S> {
+    connection: &'c mut Connection<S>,
+    envelope: &'e Envelope,
+    settings: Settings<'e>,
+}
+
+/// How a message is sent, apart from where.
+pub(crate) struct Settings<'e> {
+    pub(crate) options: TransactionOptions,
+    pub(crate) body: Option<BodyType>,
+    pub(crate) on_progress: Option<OnProgress<'e>>,
+}
+
+impl Settings<'_> {
+    pub(crate) fn new() -> Self {
+        Self {
+            options: TransactionOptions::default(),
+            body: None,
+            on_progress: None,
+        }
+    }
+}
+
+impl<S> fmt::Debug for Transaction<'_, '_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction")
+            .field("envelope", &self.envelope)
+            .field("options", &self.settings.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'c, 'e, S: AsyncRead + AsyncWrite + Unpin> Transaction<'c, 'e, S> {
+    pub(crate) fn new(connection: &'c mut Connection<S>, envelope: &'e Envelope) -> Self {
+        Self {
+            connection,
+            envelope,
+            settings: Settings::new(),
+        }
+    }
+
+    /// Which recipients must be accepted. Default: any.
+    pub fn require(mut self, require: Require) -> Self {
+        self.settings.options.require = require;
+        self
+    }
+
+    /// What is done with a bare CR or bare LF. Default: it becomes CRLF.
+    pub fn line_endings(mut self, line_endings: LineEndings) -> Self {
+        self.settings.options.line_endings = line_endings;
+        self
+    }
+
+    /// What the mail data is made of. By default octets are looked at, and a reader is announced as
+    /// 8-bit where the server allows it and checked to be 7-bit where it does not.
+    pub fn body(mut self, body: BodyType) -> Self {
+        self.settings.body = Some(body);
+        self
+    }
+
+    /// Is called each time the transport took mail data. It must return quickly: it is called from
+    /// within the one wait.
+    pub fn on_progress(mut self, report: impl FnMut(Progress) + Send + 'e) -> Self {
+        self.settings.on_progress = Some(Box::new(report));
+        self
+    }
+
+    /// Sends the message and waits for what the server says about it.
+    ///
+    /// # Errors
+    /// If the message was not accepted, or is not known to be: see [`Error::outcome`]. After a
+    /// refusal the connection can be used again.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection. What became of the message is not known then,
+    /// unless it had not begun; cancel with a token to be told.
+    pub async fn send(
+        self,
+        message: impl Into<Message<'e>>,
+        bounds: impl Into<Bounds>,
+    ) -> Result<Receipt, Error> {
+        let (bounds, tokens) = bounds.into().start();
+        let mut guard = Guard::new(tokens);
+        let message = message.into();
+        self.connection
+            .send_with(&mut guard, self.envelope, message, self.settings, bounds)
+            .await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(crate) async fn send_with(
+        &mut self,
+        guard: &mut Guard,
+        envelope: &Envelope,
+        message: Message<'_>,
+        settings: Settings<'_>,
+        bounds: proto::Bounds,
+    ) -> Result<Receipt, Error> {
+        let started = clock::now();
+        let mut options = settings.options;
+        options.size = message.size();
+        let mut seven_bit = false;
+        options.body = match (settings.body, message.octets()) {
+            (Some(body), _) => body,
+            (None, Some(octets)) if octets.is_ascii() => BodyType::SevenBit,
+            (None, Some(_)) => BodyType::EightBitMime,
+            (None, None) if self.extensions().eight_bit_mime() => BodyType::EightBitMime,
+            (None, None) => {
+                seven_bit = true;
+                BodyType::SevenBit
+            }
+        };
+        if let Err(failure) = self.session().begin(envelope, options, bounds, started) {
+            return Err(self.error(failure, None, started));
+        }
+        let mut payload = Payload {
+            size: options.size,
+            message,
+            on_progress: settings.on_progress,
+            seven_bit,
+            octets: 0,
+        };
+        match self.run(guard, &mut payload).await? {
+            Completed::Accepted(acceptance) => Ok(Receipt {
+                acceptance: *acceptance,
+                endpoint: self.endpoint().to_owned(),
+                address: self.address(),
+                elapsed: clock::now().saturating_duration_since(started),
+            }),
+            _ => Err(self.no_answer(started)),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Why a call ended without what it was for: where, what and so-what.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::envelope::Recipient;
+use crate::transparency::BareLineEnding;
+use crate::{Outcome, Phase, Reply, ReplyError, Timings};
+
+/// Why a session's call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The phase it ended in.
+    pub phase: Phase,
+    /// What happened.
+    pub kind: FailureKind,
+    /// What became of the message.
+    pub outcome: Outcome,
+    /// The reply that decided it, or the last one that came before it.
+    pub reply: Option<Reply>,
+    /// What was known of each recipient by then. Empty if the call named none.
+    pub recipients: Vec<Recipient>,
+    /// How long each phase of the call lasted.
+    pub timings: Timings,
+}
+
+impl Failure {
+    /// A failure that knows nothing but these three.
+    #[must_use]
+    pub fn new(phase: Phase, kind: FailureKind, outcome: Outcome) -> Self {
+        Self {
+            phase,
+            kind,
+            outcome,
+            reply: None,
+            recipients: Vec::new(),
+            timings: Timings::default(),
+        }
+    }
+}
+
+/// What happened, and so whose fault it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The peer said no, in a complete reply.
+    Refused,
+    /// The peer broke the protocol.
+    Protocol(ProtocolError),
+    /// The time was up.
+    TimedOut(Limit),
+    /// The caller cancelled.
+    Cancelled,
+    /// The peer closed the connection.
+    Closed,
+    /// The transport failed.
+    Broken,
+    /// The message needs what the server does not offer. Nothing was sent.
+    Unsupported(Unsupported),
+    /// The caller's message can't be sent as it is.
+    Message(BareLineEnding),
+    /// The source of the message failed or did not keep to its declared length.
+    Source,
+    /// The connection is not at rest, or no longer usable. Nothing was sent.
+    NotIdle,
+}
+
+/// Which limit ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// The phase's own.
+    Phase(Duration),
+    /// The call's overall deadline.
+    Deadline,
+    /// What was left of the overall deadline no longer covered the call's reserve.
+    Reserve(Duration),
+}
+
+/// How the peer broke the protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A reply outside RFC 5321's grammar or over a cap.
+    Reply(ReplyError),
+    /// A well-formed reply that this command can't have.
+    Unexpected,
+    /// A reply to something that has not been sent.
+    Early,
+}
+
+/// What the server does not offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unsupported {
+    /// The message is larger than the server's declared maximum (RFC 1870).
+    Size {
+        /// The message's size in octets.
+        size: u64,
+        /// The server's maximum.
+        maximum: u64,
+    },
+    /// The message has octets over 127 and the server does not offer 8BITMIME (RFC 6152).
+    EightBitMime,
+    /// A path has characters outside US-ASCII and SMTPUTF8 (RFC 6531) is not in force.
+    SmtpUtf8,
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("the server refused"),
+            Self::Protocol(error) => write!(f, "the server broke the protocol: {error}"),
+            Self::TimedOut(limit) => write!(f, "timed out: {limit}"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Closed => f.write_str("the server closed the connection"),
+            Self::Broken => f.write_str("the connection failed"),
+            Self::Unsupported(what) => what.fmt(f),
+            Self::Message(error) => error.fmt(f),
+            Self::Source => f.write_str("the message's source failed"),
+            Self::NotIdle => f.write_str(
+                "the connection is not at rest and can't be used again; open another one",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Phase(limit) => write!(f, "the phase's limit of {limit:?} ran out"),
+            Self::Deadline => f.write_str("the call's deadline passed"),
+            Self::Reserve(reserve) => write!(
+                f,
+                "less than the reserve of {reserve:?} is left for the final reply"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reply(error) => error.fmt(f),
+            Self::Unexpected => f.write_str("this command can't have this reply"),
+            Self::Early => f.write_str("a reply to something that was not sent"),
+        }
+    }
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Size { size, maximum } => write!(
+                f,
+                "the message has {size} octets and the server takes at most {maximum}"
+            ),
+            Self::EightBitMime => f.write_str(
+                "the message has octets over 127 and the server does not offer 8BITMIME; encode it as quoted-printable or base64",
+            ),
+            Self::SmtpUtf8 => f.write_str(
+                "a path has characters outside US-ASCII, which need SMTPUTF8; use an address in US-ASCII",
+            ),
+        }
+    }
+}

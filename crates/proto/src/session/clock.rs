@@ -1,0 +1,104 @@
+//! When the current wait ends, and how long each phase lasted.
+
+use core::time::Duration;
+use std::time::Instant;
+
+use crate::failure::Limit;
+use crate::{Phase, Timeouts};
+
+/// How long each phase lasted, all its occasions together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    spent: [Option<Duration>; Phase::COUNT],
+}
+
+impl Timings {
+    /// How long `phase` lasted; `None` if it did not occur.
+    #[must_use]
+    pub fn of(&self, phase: Phase) -> Option<Duration> {
+        self.spent.get(phase.index()).copied().flatten()
+    }
+
+    /// Every phase that occurred, in the order of [`Phase::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (Phase, Duration)> + '_ {
+        Phase::ALL
+            .into_iter()
+            .filter_map(|phase| Some((phase, self.of(phase)?)))
+    }
+
+    /// Adds to what `phase` lasted.
+    pub fn add(&mut self, phase: Phase, spent: Duration) {
+        if let Some(slot) = self.spent.get_mut(phase.index()) {
+            *slot = Some(slot.unwrap_or_default().saturating_add(spent));
+        }
+    }
+
+    /// Adds every phase of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        for (phase, spent) in other.iter() {
+            self.add(phase, spent);
+        }
+    }
+}
+
+/// The limit that is running.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Armed {
+    pub(super) phase: Phase,
+    pub(super) limit: Duration,
+    since: Instant,
+    /// When the current occasion ends: never moved by an octet that arrives.
+    at: Instant,
+}
+
+/// `now + limit`, which can't overflow on any clock that a computer has.
+fn later(now: Instant, limit: Duration) -> Instant {
+    now.checked_add(limit).unwrap_or(now)
+}
+
+impl Armed {
+    pub(super) fn new(phase: Phase, limit: Duration, now: Instant) -> Self {
+        Self {
+            phase,
+            limit,
+            since: now,
+            at: later(now, limit),
+        }
+    }
+
+    pub(super) const fn at(&self) -> Instant {
+        self.at
+    }
+
+    pub(super) fn elapsed(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
+    /// Mail data was taken by the transport: some octet has to leave within a block's limit, and
+    /// all of them have to keep up with the minimum rate.
+    pub(super) fn credit(&mut self, timeouts: &Timeouts, octets: u64, now: Instant) {
+        let block = later(now, self.limit);
+        let whole = later(
+            self.since,
+            self.limit.saturating_add(timeouts.transfer(octets)),
+        );
+        self.at = block.min(whole);
+    }
+}
+
+/// A deadline and what it stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    pub(super) at: Instant,
+    pub(super) limit: Limit,
+}
+
+impl Due {
+    /// The earlier one; at a tie the phase's own limit is named.
+    pub(super) fn earlier(self, other: Option<Self>) -> Self {
+        match other {
+            Some(other) if other.at < self.at => other,
+            _ => self,
+        }
+    }
+}

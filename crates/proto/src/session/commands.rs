@@ -1,0 +1,297 @@
+//! What is said, and when it may be said.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use super::transaction::{Queued, Transaction};
+use super::{Armed, Bounds, Command, Expected, Job, Session};
+use crate::envelope::{BodyType, Envelope, Require, TransactionOptions};
+use crate::failure::{Failure, FailureKind, Limit, ProtocolError, Unsupported};
+use crate::transparency::Encoder;
+use crate::{Outcome, Phase};
+
+impl Session {
+    /// Begins a mail transaction.
+    ///
+    /// # Errors
+    /// If the connection is not at rest, or the message needs what the server does not offer.
+    /// Nothing was sent then.
+    pub fn begin(
+        &mut self,
+        envelope: &Envelope,
+        options: TransactionOptions,
+        bounds: Bounds,
+        now: Instant,
+    ) -> Result<(), Box<Failure>> {
+        self.check_idle(Phase::Mail)?;
+        self.check_supported(envelope, options).map_err(|what| {
+            Box::new(Failure::new(
+                Phase::Mail,
+                FailureKind::Unsupported(what),
+                Outcome::NotAccepted,
+            ))
+        })?;
+        let mut mail = format!("MAIL FROM:<{}>", envelope.reverse_path().as_str());
+        if let (Some(size), Some(_)) = (options.size, self.extensions.size()) {
+            // Writing to a String can't fail.
+            let _ = write!(mail, " SIZE={size}");
+        }
+        if options.body == BodyType::EightBitMime {
+            mail.push_str(" BODY=8BITMIME");
+        }
+        mail.push_str("\r\n");
+        self.bounds = bounds;
+        self.job = Job::Transaction(Box::new(Transaction::new(envelope, options, mail)));
+        if self.reset_due {
+            self.say("RSET\r\n", Command::Rset, now);
+        }
+        self.fill(now);
+        Ok(())
+    }
+
+    /// Makes the server forget the current transaction (RFC 5321 §4.1.1.5).
+    ///
+    /// # Errors
+    /// If the connection is not at rest.
+    pub fn reset(&mut self, bounds: Bounds, now: Instant) -> Result<(), Box<Failure>> {
+        self.check_idle(Phase::Reset)?;
+        self.bounds = bounds;
+        self.job = Job::Reset;
+        self.say("RSET\r\n", Command::Rset, now);
+        Ok(())
+    }
+
+    /// Says goodbye (RFC 5321 §4.1.1.10).
+    ///
+    /// # Errors
+    /// If the connection is not at rest.
+    pub fn quit(&mut self, bounds: Bounds, now: Instant) -> Result<(), Box<Failure>> {
+        self.check_idle(Phase::Quit)?;
+        self.bounds = bounds;
+        self.job = Job::Quit;
+        self.say("QUIT\r\n", Command::Quit, now);
+        Ok(())
+    }
+
+    fn check_idle(&self, phase: Phase) -> Result<(), Box<Failure>> {
+        if let Some(spent) = &self.spent {
+            let mut failure = spent.clone();
+            failure.phase = phase;
+            return Err(failure);
+        }
+        let kind = if !matches!(self.job, Job::None) || self.result.is_some() {
+            FailureKind::NotIdle
+        } else if self.reader.is_midway() {
+            FailureKind::Protocol(ProtocolError::Early)
+        } else {
+            return Ok(());
+        };
+        Err(Box::new(Failure::new(phase, kind, Outcome::NotAccepted)))
+    }
+
+    fn check_supported(
+        &self,
+        envelope: &Envelope,
+        options: TransactionOptions,
+    ) -> Result<(), Unsupported> {
+        let utf8 = envelope.reverse_path().needs_smtputf8()
+            || envelope.forward_paths().iter().any(|p| p.needs_smtputf8());
+        if utf8 {
+            return Err(Unsupported::SmtpUtf8);
+        }
+        if options.body == BodyType::EightBitMime && !self.extensions.eight_bit_mime() {
+            return Err(Unsupported::EightBitMime);
+        }
+        if let (Some(size), Some(limit)) = (options.size, self.extensions.size())
+            && let Some(maximum) = limit.maximum()
+            && size > maximum
+        {
+            return Err(Unsupported::Size { size, maximum });
+        }
+        Ok(())
+    }
+
+    /// Queues a command and the reply that it must have.
+    pub(super) fn say(&mut self, line: &str, command: Command, now: Instant) {
+        self.out.extend_from_slice(line.as_bytes());
+        self.queued += line.len() as u64;
+        self.expect(command, line.len(), now);
+    }
+
+    pub(super) fn expect(&mut self, command: Command, octets: usize, now: Instant) {
+        let phase = command.phase();
+        self.expected.push_back(Expected {
+            command,
+            phase,
+            octets,
+            end: self.queued,
+        });
+        if self.expected.len() == 1 {
+            self.arm(phase, now);
+        }
+    }
+
+    /// A phase starts: its limit runs from here and no octet moves it.
+    pub(super) fn arm(&mut self, phase: Phase, now: Instant) {
+        self.disarm(now);
+        let limit = match (&self.job, phase) {
+            (Job::Transaction(transaction), Phase::DataTermination) => {
+                let octets = transaction
+                    .encoder
+                    .as_ref()
+                    .map_or(0, Encoder::octets_taken);
+                self.config.timeouts.data_termination(octets)
+            }
+            _ => self.config.timeouts.of(phase),
+        };
+        self.armed = Some(Armed::new(phase, limit, now));
+    }
+
+    /// Says EHLO.
+    pub(super) fn say_ehlo(&mut self, now: Instant) {
+        let line = format!("EHLO {}\r\n", self.config.ehlo_name.as_str());
+        self.say(&line, Command::Ehlo, now);
+    }
+
+    /// Says HELO to a server that does not know EHLO.
+    pub(super) fn say_helo(&mut self, now: Instant) {
+        let line = format!("HELO {}\r\n", self.config.ehlo_name.as_str());
+        self.say(&line, Command::Helo, now);
+    }
+
+    /// Queues as much of the transaction as may be under way at once: with PIPELINING what the
+    /// window holds (RFC 2920), without it one command.
+    pub(super) fn fill(&mut self, now: Instant) {
+        let window = self.config.limits.pipeline_window.max(1);
+        let pipelining = self.extensions.pipelining();
+        let reserve_is_broken = self.reserve_is_broken(now);
+        while let Job::Transaction(transaction) = &mut self.job {
+            let under_way: usize = self.expected.iter().map(|e| e.octets).sum();
+            let room = self.expected.is_empty() || (pipelining && under_way < window);
+            if !room || transaction.refusal.is_some() {
+                return;
+            }
+            let (line, command) = match transaction.queued {
+                Queued::Nothing => {
+                    transaction.queued = Queued::Mail;
+                    (core::mem::take(&mut transaction.mail), Command::Mail)
+                }
+                Queued::Mail | Queued::Recipients(_) => {
+                    let next = match transaction.queued {
+                        Queued::Recipients(count) => count,
+                        _ => 0,
+                    };
+                    if let Some(recipient) = transaction.recipients.get(next) {
+                        transaction.queued = Queued::Recipients(next + 1);
+                        let line = format!("RCPT TO:<{}>\r\n", recipient.path.as_str());
+                        (line, Command::Rcpt(next))
+                    } else if transaction.may_queue_data() {
+                        if reserve_is_broken {
+                            let limit = Limit::Reserve(self.bounds.reserve);
+                            self.fail(FailureKind::TimedOut(limit), None, now);
+                            return;
+                        }
+                        transaction.queued = Queued::Data;
+                        ("DATA\r\n".to_owned(), Command::Data)
+                    } else {
+                        return;
+                    }
+                }
+                Queued::Data => return,
+            };
+            self.say(&line, command, now);
+        }
+    }
+
+    fn reserve_is_broken(&self, now: Instant) -> bool {
+        !self.bounds.reserve.is_zero() && self.bounds.before_commit().is_some_and(|at| now > at)
+    }
+
+    /// The encoder while mail data is being written, and whether the last chunk was given.
+    pub(super) fn mail_data(&mut self) -> Option<(&mut Encoder, bool)> {
+        match &mut self.job {
+            Job::Transaction(transaction) => {
+                let last = transaction.last_chunk;
+                Some((transaction.encoder.as_mut()?, last))
+            }
+            _ => None,
+        }
+    }
+
+    /// Gives the next chunk of the message; `last` says that no other follows, and may come with an
+    /// empty chunk. The same chunk goes to [`transmit`](Self::transmit) until the next is wanted.
+    pub fn provide(&mut self, chunk: &[u8], last: bool, now: Instant) {
+        let Job::Transaction(transaction) = &mut self.job else {
+            return;
+        };
+        transaction.last_chunk = last;
+        transaction.needs_chunk = false;
+        let Some(encoder) = &mut transaction.encoder else {
+            return;
+        };
+        encoder.next_chunk();
+        if let Err(error) = encoder.prepare(chunk, last) {
+            self.fail(FailureKind::Message(error), None, now);
+            return;
+        }
+        // A chunk may be absorbed whole, such as one CR that waits for what follows it.
+        transaction.needs_chunk = !last && encoder.consumed(chunk) && encoder.pending() == 0;
+    }
+
+    pub(super) fn mail_data_transmitted(&mut self, count: usize, chunk: &[u8], now: Instant) {
+        let Self {
+            job: Job::Transaction(transaction),
+            armed,
+            config,
+            ..
+        } = self
+        else {
+            return;
+        };
+        let Some(encoder) = &mut transaction.encoder else {
+            return;
+        };
+        encoder.taken(count);
+        if let Some(armed) = armed
+            && count > 0
+        {
+            armed.credit(&config.timeouts, encoder.octets_taken(), now);
+        }
+        if encoder.is_finished() {
+            // From here on the server may have the message.
+            transaction.outcome = Outcome::Ambiguous;
+            if let Some(expected) = self.expected.front_mut() {
+                expected.phase = Phase::DataTermination;
+            }
+            self.arm(Phase::DataTermination, now);
+        } else if encoder.pending() == 0
+            && !encoder.consumed(chunk)
+            && let Err(error) = encoder.prepare(chunk, transaction.last_chunk)
+        {
+            self.fail(FailureKind::Message(error), None, now);
+        } else {
+            transaction.needs_chunk =
+                !transaction.last_chunk && encoder.pending() == 0 && encoder.consumed(chunk);
+        }
+    }
+
+    /// Whether DATA waits for the replies to RCPT.
+    pub(super) fn waits_for_all(transaction: &Transaction) -> bool {
+        transaction.options.require == Require::AllRecipients
+    }
+}
+
+impl Command {
+    const fn phase(self) -> Phase {
+        match self {
+            Self::Greeting => Phase::Greeting,
+            Self::Ehlo | Self::Helo => Phase::Ehlo,
+            Self::Mail => Phase::Mail,
+            Self::Rcpt(_) => Phase::Rcpt,
+            Self::Data => Phase::DataInitiation,
+            Self::MailData => Phase::DataBlock,
+            Self::Rset => Phase::Reset,
+            Self::Quit => Phase::Quit,
+        }
+    }
+}

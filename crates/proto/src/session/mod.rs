@@ -1,0 +1,402 @@
+//! The client's side of one SMTP connection, as a value.
+
+mod clock;
+mod commands;
+mod replies;
+mod transaction;
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::time::Instant;
+
+pub use clock::Timings;
+pub use transaction::Acceptance;
+
+use clock::{Armed, Due};
+use transaction::Transaction;
+
+use crate::ext::Extensions;
+use crate::failure::{Failure, FailureKind, Limit, ProtocolError};
+use crate::reader::ReplyReader;
+use crate::{Bounds, EhloName, Limits, Outcome, Phase, Reply, Timeouts};
+
+/// What a session is made with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// How the client names itself (RFC 5321 §4.1.1.1).
+    pub ehlo_name: EhloName,
+    /// How long each phase may last.
+    pub timeouts: Timeouts,
+    /// What the peer may make the client hold.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// A configuration with the default timeouts and limits.
+    #[must_use]
+    pub fn new(ehlo_name: EhloName) -> Self {
+        Self {
+            ehlo_name,
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The client's side of one SMTP connection: octets and instants in, octets and results out.
+///
+/// > **The contract.** Hand over every octet you read ([`receive`](Self::receive)), report every
+/// > octet that the transport took ([`transmitted`](Self::transmitted)), and do not wait past
+/// > [`deadline`](Self::deadline).
+///
+/// A call is begun by [`open`](Self::open), [`begin`](Self::begin), [`reset`](Self::reset) or
+/// [`quit`](Self::quit) and is over when [`take_result`](Self::take_result) has one. Until then
+/// there is a deadline. The crate's documentation has the state graph and a whole dialogue.
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    bounds: Bounds,
+    job: Job,
+    reader: ReplyReader,
+    extensions: Extensions,
+    /// Commands queued, and how many of their octets the transport took.
+    out: Vec<u8>,
+    out_taken: usize,
+    /// Octets of commands queued and taken since the connection opened.
+    queued: u64,
+    taken: u64,
+    expected: VecDeque<Expected>,
+    armed: Option<Armed>,
+    timings: Timings,
+    lingering: Option<Lingering>,
+    reset_due: bool,
+    spent: Option<Box<Failure>>,
+    result: Option<Result<Completed, Box<Failure>>>,
+}
+
+/// What the current call is for.
+#[derive(Debug)]
+enum Job {
+    None,
+    Hello,
+    Transaction(Box<Transaction>),
+    Reset,
+    Quit,
+}
+
+/// A reply that is due.
+#[derive(Clone, Copy, Debug)]
+struct Expected {
+    command: Command,
+    phase: Phase,
+    /// Octets of the command, for the window.
+    octets: usize,
+    /// Where the command ends in the stream of commands: a reply before that is early.
+    end: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Command {
+    Greeting,
+    Ehlo,
+    Helo,
+    Mail,
+    Rcpt(usize),
+    Data,
+    MailData,
+    Rset,
+    Quit,
+}
+
+/// The call's end is decided; the final reply is still listened for.
+#[derive(Clone, Debug)]
+struct Lingering {
+    until: Instant,
+    kind: FailureKind,
+}
+
+/// What a call achieved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Completed {
+    /// The server greeted and answered EHLO or HELO: mail transactions may begin.
+    Ready(Timings),
+    /// The server accepted the message.
+    Accepted(Box<Acceptance>),
+    /// The server forgot the transaction.
+    Reset(Timings),
+    /// The server answered QUIT.
+    Closed(Timings),
+}
+
+impl Session {
+    /// A session over a connection that has just opened: waits for the greeting, then says EHLO.
+    #[must_use]
+    pub fn open(config: Config, bounds: Bounds, now: Instant) -> Self {
+        let reader = ReplyReader::new(&config.limits);
+        let mut session = Self {
+            config,
+            bounds,
+            job: Job::Hello,
+            reader,
+            extensions: Extensions::none(),
+            out: Vec::new(),
+            out_taken: 0,
+            queued: 0,
+            taken: 0,
+            expected: VecDeque::new(),
+            armed: None,
+            timings: Timings::default(),
+            lingering: None,
+            reset_due: false,
+            spent: None,
+            result: None,
+        };
+        session.expect(Command::Greeting, 0, now);
+        session
+    }
+
+    /// What the server offered in its reply to EHLO.
+    #[must_use]
+    pub const fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// Whether the connection is provably at rest: nothing is due, nothing is held, nothing failed.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        matches!(self.job, Job::None)
+            && self.result.is_none()
+            && self.spent.is_none()
+            && !self.reader.is_midway()
+    }
+
+    /// The result of the current call, once.
+    #[must_use]
+    pub fn take_result(&mut self) -> Option<Result<Completed, Box<Failure>>> {
+        self.result.take()
+    }
+
+    /// Whether the current call has its result.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.result.is_some()
+    }
+
+    /// The phase that is being waited for.
+    #[must_use]
+    pub fn phase(&self) -> Option<Phase> {
+        Some(self.armed.as_ref()?.phase)
+    }
+
+    /// What would have become of the message if the call ended now.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        match &self.job {
+            Job::Transaction(transaction) => transaction.outcome,
+            _ => Outcome::NotAccepted,
+        }
+    }
+
+    /// Until when the current call may wait. `None` only when there is nothing to wait for.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.result.is_some() {
+            return None;
+        }
+        match &self.lingering {
+            Some(lingering) => Some(lingering.until),
+            None => Some(self.due()?.at),
+        }
+    }
+
+    fn due(&self) -> Option<Due> {
+        let armed = self.armed.as_ref()?;
+        let phase = Due {
+            at: armed.at(),
+            limit: Limit::Phase(armed.limit),
+        };
+        let overall = match (&self.job, self.bounds.deadline) {
+            (_, None) => None,
+            (Job::Hello | Job::Transaction(_), Some(deadline))
+                if self.outcome() == Outcome::NotAccepted =>
+            {
+                let limit = if self.bounds.reserve.is_zero() {
+                    Limit::Deadline
+                } else {
+                    Limit::Reserve(self.bounds.reserve)
+                };
+                let at = self.bounds.before_commit().unwrap_or(deadline);
+                Some(Due { at, limit })
+            }
+            (_, Some(at)) => Some(Due {
+                at,
+                limit: Limit::Deadline,
+            }),
+        };
+        Some(phase.earlier(overall))
+    }
+
+    /// Takes in octets that were read, all of them.
+    pub fn receive(&mut self, mut octets: &[u8], now: Instant) {
+        while !octets.is_empty() && self.spent.is_none() {
+            match self.reader.receive(octets) {
+                Ok((consumed, reply)) => {
+                    octets = octets.get(consumed..).unwrap_or_default();
+                    match reply {
+                        Some(reply) => self.settle(reply, now),
+                        None => return,
+                    }
+                }
+                Err(error) => {
+                    let kind = FailureKind::Protocol(ProtocolError::Reply(error));
+                    self.fail(kind, None, now);
+                }
+            }
+        }
+    }
+
+    /// The peer closed its side: nothing more can be read.
+    pub fn closed(&mut self, now: Instant) {
+        self.fail(FailureKind::Closed, None, now);
+    }
+
+    /// The transport failed.
+    pub fn broken(&mut self, now: Instant) {
+        self.fail(FailureKind::Broken, None, now);
+    }
+
+    /// The message can't be sent to its end: its source failed, or it is not what it was said to be.
+    pub fn refuse_message(&mut self, why: FailureKind, now: Instant) {
+        self.fail(why, None, now);
+    }
+
+    /// The caller cancelled. Not one further octet is handed out. Behind the end of mail data, what
+    /// has already arrived must have been handed over before, because it may be the final reply.
+    pub fn cancel(&mut self, now: Instant) {
+        self.stop(FailureKind::Cancelled, now);
+    }
+
+    /// Ends the call if its deadline has passed. Call it after reading and writing what is
+    /// possible, so that a reply which has already arrived beats the deadline.
+    pub fn expire(&mut self, now: Instant) {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        if let Some(due) = self.due() {
+            self.stop(FailureKind::TimedOut(due.limit), now);
+        }
+    }
+
+    fn stop(&mut self, kind: FailureKind, now: Instant) {
+        if matches!(self.job, Job::None) || self.result.is_some() {
+            return;
+        }
+        match self.lingering.take() {
+            // The first reason stands, however often the call is stopped meanwhile.
+            Some(lingering) if now < lingering.until => self.lingering = Some(lingering),
+            Some(lingering) => self.fail(lingering.kind, None, now),
+            None if self.outcome() == Outcome::Ambiguous && !self.bounds.linger.is_zero() => {
+                let until = now.checked_add(self.bounds.linger).unwrap_or(now);
+                self.lingering = Some(Lingering { until, kind });
+            }
+            None => self.fail(kind, None, now),
+        }
+    }
+
+    /// Fills `slices` with octets that may be written now, in order, and says how many it set.
+    /// `chunk` is the current chunk of the message, the same until
+    /// [`needs_chunk`](Self::needs_chunk) says otherwise.
+    pub fn transmit<'a>(
+        &'a mut self,
+        chunk: &'a [u8],
+        slices: &mut [IoSlice<'a>],
+        now: Instant,
+    ) -> usize {
+        if self.result.is_some() || self.lingering.is_some() {
+            return 0;
+        }
+        if self.out_taken < self.out.len() {
+            let (Some(octets), Some(slice)) = (self.out.get(self.out_taken..), slices.first_mut())
+            else {
+                return 0;
+            };
+            *slice = IoSlice::new(octets);
+            return 1;
+        }
+        // Nothing of the end of mail data may leave once the reserve is broken.
+        if self.bounds.before_commit().is_some_and(|until| now > until) {
+            return 0;
+        }
+        match self.mail_data() {
+            Some((encoder, _)) => encoder.slices(chunk, slices),
+            None => 0,
+        }
+    }
+
+    /// The transport took the first `count` of the octets that [`transmit`](Self::transmit) offered.
+    pub fn transmitted(&mut self, count: usize, chunk: &[u8], now: Instant) {
+        if self.out_taken < self.out.len() {
+            let taken = count.min(self.out.len() - self.out_taken);
+            self.out_taken += taken;
+            self.taken += taken as u64;
+            if self.out_taken == self.out.len() {
+                self.out.clear();
+                self.out_taken = 0;
+            }
+        } else {
+            self.mail_data_transmitted(count, chunk, now);
+        }
+    }
+
+    /// Whether the next chunk of the message is wanted, by [`provide`](Self::provide).
+    #[must_use]
+    pub fn needs_chunk(&self) -> bool {
+        match &self.job {
+            Job::Transaction(transaction) => transaction.needs_chunk && self.lingering.is_none(),
+            _ => false,
+        }
+    }
+
+    /// Ends the session without a result, after a call's future was dropped.
+    pub fn abandon(&mut self) {
+        let phase = self.phase().unwrap_or(Phase::Quit);
+        self.spend(phase, FailureKind::NotIdle, None);
+    }
+
+    /// Clears what only a call in progress needs.
+    fn rest(&mut self, now: Instant) -> Timings {
+        self.disarm(now);
+        self.job = Job::None;
+        self.lingering = None;
+        self.bounds = Bounds::NONE;
+        self.out = Vec::new();
+        self.expected = VecDeque::new();
+        core::mem::take(&mut self.timings)
+    }
+
+    fn disarm(&mut self, now: Instant) {
+        if let Some(armed) = self.armed.take() {
+            self.timings.add(armed.phase, armed.elapsed(now));
+        }
+    }
+
+    fn complete(&mut self, completed: impl FnOnce(Timings) -> Completed, now: Instant) {
+        let timings = self.rest(now);
+        self.result = Some(Ok(completed(timings)));
+    }
+
+    /// The connection can't be used again; the next call is told why.
+    fn spend(&mut self, phase: Phase, kind: FailureKind, reply: Option<Reply>) {
+        self.out = Vec::new();
+        self.out_taken = 0;
+        self.expected = VecDeque::new();
+        self.spent.get_or_insert_with(|| {
+            Box::new(Failure {
+                reply,
+                ..Failure::new(phase, kind, Outcome::NotAccepted)
+            })
+        });
+    }
+}

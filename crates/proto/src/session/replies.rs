@@ -1,0 +1,283 @@
+//! What is answered, and what follows from it.
+
+use std::time::Instant;
+
+use super::transaction::{Acceptance, Queued, Transaction};
+use super::{Command, Completed, Job, Session};
+use crate::envelope::Recipient;
+use crate::ext::Extensions;
+use crate::failure::{Failure, FailureKind, ProtocolError};
+use crate::transparency::Encoder;
+use crate::{Outcome, Phase, Reply, ReplyCode};
+
+impl Session {
+    /// One complete reply has arrived.
+    pub(super) fn settle(&mut self, reply: Reply, now: Instant) {
+        // RFC 5321 §3.8: a server that must shut down may say so at any time.
+        if reply.code() == ReplyCode::SERVICE_UNAVAILABLE {
+            self.fail(FailureKind::Refused, Some(reply), now);
+            return;
+        }
+        let Some(expected) = self.expected.front().copied() else {
+            self.fail(
+                FailureKind::Protocol(ProtocolError::Early),
+                Some(reply),
+                now,
+            );
+            return;
+        };
+        if expected.command == Command::MailData {
+            self.settle_mail_data(reply, now);
+            return;
+        }
+        if self.taken < expected.end {
+            self.fail(
+                FailureKind::Protocol(ProtocolError::Early),
+                Some(reply),
+                now,
+            );
+            return;
+        }
+        if !expected.command.may_have(reply.code()) {
+            let kind = FailureKind::Protocol(ProtocolError::Unexpected);
+            self.fail(kind, Some(reply), now);
+            return;
+        }
+        self.expected.pop_front();
+        self.disarm(now);
+        if let Some(next) = self.expected.front() {
+            self.arm(next.phase, now);
+        }
+        match expected.command {
+            Command::Greeting => self.settle_greeting(reply, now),
+            Command::Ehlo => self.settle_ehlo(reply, now),
+            Command::Helo => self.settle_helo(reply, now),
+            Command::Quit => {
+                let timings = self.rest(now);
+                self.spend(Phase::Quit, FailureKind::Closed, Some(reply));
+                self.result = Some(Ok(Completed::Closed(timings)));
+            }
+            Command::Rset => self.settle_rset(reply, now),
+            Command::Mail | Command::Rcpt(_) | Command::Data => {
+                self.settle_command(expected.command, reply, now);
+            }
+            Command::MailData => {}
+        }
+    }
+
+    fn settle_greeting(&mut self, reply: Reply, now: Instant) {
+        if reply.code() == ReplyCode::SERVICE_READY {
+            self.say_ehlo(now);
+        } else {
+            self.refuse(Phase::Greeting, reply, now);
+        }
+    }
+
+    fn settle_ehlo(&mut self, reply: Reply, now: Instant) {
+        match reply.code().get() {
+            250 => {
+                self.extensions = Extensions::from_ehlo(&reply, &self.config.limits);
+                self.complete(Completed::Ready, now);
+            }
+            // RFC 5321 §3.2: the server does not know the command, nothing else.
+            500 | 502 | 504 => self.say_helo(now),
+            _ => self.refuse(Phase::Ehlo, reply, now),
+        }
+    }
+
+    fn settle_helo(&mut self, reply: Reply, now: Instant) {
+        if reply.code() == ReplyCode::OK {
+            self.extensions = Extensions::none();
+            self.complete(Completed::Ready, now);
+        } else {
+            self.refuse(Phase::Ehlo, reply, now);
+        }
+    }
+
+    fn settle_rset(&mut self, reply: Reply, now: Instant) {
+        if !reply.code().is_completion() {
+            self.refuse(Phase::Reset, reply, now);
+            return;
+        }
+        self.reset_due = false;
+        if matches!(self.job, Job::Reset) {
+            self.complete(Completed::Reset, now);
+        } else {
+            self.fill(now);
+        }
+    }
+
+    /// A refusal that leaves nothing to go on with.
+    fn refuse(&mut self, phase: Phase, reply: Reply, now: Instant) {
+        self.fail_at(phase, FailureKind::Refused, Some(reply), now);
+    }
+
+    fn settle_command(&mut self, command: Command, reply: Reply, now: Instant) {
+        let Job::Transaction(transaction) = &mut self.job else {
+            return;
+        };
+        let positive = !reply.code().is_negative();
+        match command {
+            Command::Mail if positive => transaction.mail_accepted = true,
+            Command::Rcpt(index) => transaction.settle_recipient(index, reply),
+            Command::Data if positive => {
+                transaction.decide_recipients();
+                if transaction.wants_data() {
+                    transaction.encoder = Some(Encoder::new(transaction.options.line_endings));
+                    transaction.needs_chunk = true;
+                    self.expect(Command::MailData, 0, now);
+                } else {
+                    // The server now waits for mail data that nobody wants to send; every way on
+                    // but closing would commit an unwanted message.
+                    let (phase, reply) = transaction
+                        .refusal
+                        .take()
+                        .unwrap_or((Phase::DataInitiation, reply));
+                    self.fail_at(phase, FailureKind::Refused, Some(reply), now);
+                }
+                return;
+            }
+            Command::Data => {
+                transaction.decide_recipients();
+                transaction
+                    .refusal
+                    .get_or_insert((Phase::DataInitiation, reply));
+            }
+            _ => {
+                transaction.refusal.get_or_insert((Phase::Mail, reply));
+            }
+        }
+        if Self::is_ended_by_recipients(transaction) {
+            transaction.decide_recipients();
+        }
+        self.fill(now);
+        self.end_refused(now);
+    }
+
+    /// Without DATA under way, the last RCPT's reply may be what ends the transaction.
+    fn is_ended_by_recipients(transaction: &Transaction) -> bool {
+        transaction.queued != Queued::Data
+            && (Self::waits_for_all(transaction)
+                || transaction.queued == Queued::Recipients(transaction.recipients.len()))
+    }
+
+    /// Ends a refused transaction once every reply to what was sent has arrived: the connection is
+    /// then at rest and may be used again, behind an RSET.
+    fn end_refused(&mut self, now: Instant) {
+        let Job::Transaction(transaction) = &mut self.job else {
+            return;
+        };
+        if !self.expected.is_empty() {
+            return;
+        }
+        let Some((phase, reply)) = transaction.refusal.take() else {
+            return;
+        };
+        let recipients = core::mem::take(&mut transaction.recipients);
+        self.reset_due = true;
+        self.refused(phase, reply, recipients, now);
+    }
+
+    /// The server said no and the connection is at rest again.
+    fn refused(&mut self, phase: Phase, reply: Reply, recipients: Vec<Recipient>, now: Instant) {
+        let timings = self.rest(now);
+        self.result = Some(Err(Box::new(Failure {
+            reply: Some(reply),
+            recipients,
+            timings,
+            ..Failure::new(phase, FailureKind::Refused, Outcome::NotAccepted)
+        })));
+    }
+
+    fn settle_mail_data(&mut self, reply: Reply, now: Instant) {
+        let Job::Transaction(transaction) = &mut self.job else {
+            return;
+        };
+        let code = reply.code();
+        if transaction.outcome == Outcome::NotAccepted {
+            // RFC 5321 has no reply here; a server that says no has said what matters, one that
+            // says yes to half a message has said nothing that can be believed.
+            let kind = if code.is_negative() {
+                FailureKind::Refused
+            } else {
+                FailureKind::Protocol(ProtocolError::Early)
+            };
+            self.fail(kind, Some(reply), now);
+        } else if code.is_completion() {
+            let recipients = core::mem::take(&mut transaction.recipients);
+            let octets = transaction
+                .encoder
+                .as_ref()
+                .map_or(0, Encoder::octets_taken);
+            self.complete(
+                |timings| {
+                    Completed::Accepted(Box::new(Acceptance {
+                        reply,
+                        recipients,
+                        timings,
+                        octets,
+                    }))
+                },
+                now,
+            );
+        } else if code.is_negative() {
+            transaction.outcome = Outcome::NotAccepted;
+            let recipients = core::mem::take(&mut transaction.recipients);
+            self.refused(Phase::DataTermination, reply, recipients, now);
+        } else {
+            let kind = FailureKind::Protocol(ProtocolError::Unexpected);
+            self.fail(kind, Some(reply), now);
+        }
+    }
+
+    /// Ends the call, and the connection with it, in the phase that was being waited for.
+    pub(super) fn fail(&mut self, kind: FailureKind, reply: Option<Reply>, now: Instant) {
+        let phase = self.phase().unwrap_or(Phase::Quit);
+        self.fail_at(phase, kind, reply, now);
+    }
+
+    fn fail_at(&mut self, phase: Phase, kind: FailureKind, reply: Option<Reply>, now: Instant) {
+        if matches!(self.job, Job::None) {
+            self.spend(phase, kind, reply);
+            return;
+        }
+        self.spend(phase, FailureKind::NotIdle, None);
+        let mut failure = Box::new(Failure {
+            reply,
+            ..Failure::new(phase, kind, self.outcome())
+        });
+        if let Job::Transaction(transaction) = &mut self.job {
+            failure.recipients = core::mem::take(&mut transaction.recipients);
+            // 421 and every other complete negative final reply say that the message was not taken.
+            if failure.kind == FailureKind::Refused {
+                failure.outcome = Outcome::NotAccepted;
+            }
+            // What the server has already refused is not hidden by how the connection ended.
+            if let Some((phase, reply)) = transaction.refusal.take() {
+                if failure.kind != FailureKind::Cancelled && failure.kind != FailureKind::Refused {
+                    failure.phase = phase;
+                    failure.kind = FailureKind::Refused;
+                }
+                failure.reply.get_or_insert(reply);
+            }
+        }
+        failure.timings = self.rest(now);
+        self.result = Some(Err(failure));
+    }
+}
+
+impl Command {
+    /// Whether RFC 5321 §4.3.2 knows a meaning for this kind of code here.
+    fn may_have(self, code: ReplyCode) -> bool {
+        if code.is_negative() {
+            return true;
+        }
+        match self {
+            Self::Greeting => code == ReplyCode::SERVICE_READY,
+            Self::Data => code == ReplyCode::START_MAIL_INPUT,
+            Self::Ehlo | Self::Helo => code == ReplyCode::OK,
+            Self::Quit => true,
+            Self::Mail | Self::Rcpt(_) | Self::MailData | Self::Rset => code.is_completion(),
+        }
+    }
+}

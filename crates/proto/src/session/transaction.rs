@@ -1,0 +1,121 @@
+//! One mail transaction: what is still to be said, what was answered, what became of the message.
+
+use crate::envelope::{Envelope, Recipient, RecipientStatus, Require, TransactionOptions};
+use crate::transparency::Encoder;
+use crate::{Outcome, Phase, Reply};
+
+use super::Timings;
+
+/// What a finished transaction says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Acceptance {
+    /// The final reply.
+    pub reply: Reply,
+    /// Every recipient with the server's reply about it.
+    pub recipients: Vec<Recipient>,
+    /// How long each phase lasted.
+    pub timings: Timings,
+    /// Octets of mail data that crossed the wire, with transparency and the end of mail data.
+    pub octets: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Transaction {
+    pub(super) mail: String,
+    pub(super) options: TransactionOptions,
+    pub(super) recipients: Vec<Recipient>,
+    /// How far the commands are queued.
+    pub(super) queued: Queued,
+    pub(super) mail_accepted: bool,
+    pub(super) refusal: Option<(Phase, Reply)>,
+    pub(super) encoder: Option<Encoder>,
+    pub(super) last_chunk: bool,
+    pub(super) needs_chunk: bool,
+    pub(super) outcome: Outcome,
+}
+
+/// The next command to queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queued {
+    Nothing,
+    Mail,
+    /// This many recipients.
+    Recipients(usize),
+    Data,
+}
+
+impl Transaction {
+    pub(super) fn new(envelope: &Envelope, options: TransactionOptions, mail: String) -> Self {
+        let recipients = envelope
+            .forward_paths()
+            .iter()
+            .map(|path| Recipient {
+                path: path.clone(),
+                status: RecipientStatus::Pending,
+            })
+            .collect();
+        Self {
+            mail,
+            options,
+            recipients,
+            queued: Queued::Nothing,
+            mail_accepted: false,
+            refusal: None,
+            encoder: None,
+            last_chunk: false,
+            needs_chunk: false,
+            outcome: Outcome::NotAccepted,
+        }
+    }
+
+    pub(super) fn settle_recipient(&mut self, index: usize, reply: Reply) {
+        if let Some(recipient) = self.recipients.get_mut(index) {
+            recipient.status = if reply.code().is_completion() {
+                RecipientStatus::Accepted(reply)
+            } else {
+                RecipientStatus::Refused(reply)
+            };
+        }
+    }
+
+    fn pending_recipients(&self) -> bool {
+        self.recipients
+            .iter()
+            .any(|recipient| matches!(recipient.status, RecipientStatus::Pending))
+    }
+
+    /// Whether a 354 would still be welcome, as far as the replies go.
+    pub(super) fn wants_data(&self) -> bool {
+        let mut accepted = self.recipients.iter().map(Recipient::is_accepted);
+        self.refusal.is_none()
+            && self.mail_accepted
+            && match self.options.require {
+                Require::AnyRecipient => accepted.any(|yes| yes),
+                Require::AllRecipients => accepted.all(|yes| yes),
+            }
+    }
+
+    /// Whether DATA may be queued now: behind unanswered RCPTs only where one acceptance is enough.
+    pub(super) fn may_queue_data(&self) -> bool {
+        self.wants_data()
+            || (self.options.require == Require::AnyRecipient
+                && self.refusal.is_none()
+                && (!self.mail_accepted || self.pending_recipients()))
+    }
+
+    /// Once every RCPT is answered: is that the end of it? The last refusal stands for them.
+    pub(super) fn decide_recipients(&mut self) {
+        if self.refusal.is_some() || self.pending_recipients() || self.wants_data() {
+            return;
+        }
+        self.refusal = self
+            .recipients
+            .iter()
+            .rev()
+            .find_map(|recipient| match &recipient.status {
+                RecipientStatus::Refused(reply) => Some((Phase::Rcpt, reply.clone())),
+                _ => None,
+            });
+    }
+}

@@ -1,0 +1,343 @@
+//! Transparency: the mail data as it crosses the wire (RFC 5321 §4.5.2), without a copy of it.
+
+use core::fmt;
+use core::ops::Range;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use memchr::memchr2;
+
+/// What to do with a CR without LF, or an LF without CR, in the message's source. Neither ever
+/// leaves as it is: a server that takes one for the end of a line can be made to see mail data end
+/// where it does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LineEndings {
+    /// Each becomes CRLF. The default: most messages in files end their lines with LF.
+    #[default]
+    Normalize,
+    /// The message is refused. For signed messages, whose octets must not change.
+    Refuse,
+}
+
+/// A CR without LF or an LF without CR, where the caller asked for a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BareLineEnding {
+    /// Its place in the message, counted from 0.
+    pub octet: u64,
+}
+
+impl fmt::Display for BareLineEnding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "octet {} of the message is a CR without LF or an LF without CR; end every line with CRLF",
+            self.octet
+        )
+    }
+}
+
+impl std::error::Error for BareLineEnding {}
+
+/// Where the encoder is in a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    LineStart,
+    InLine,
+    /// Behind a CR that is held back until the next octet says whether it is bare.
+    HeldCr,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Chunk(Range<usize>),
+    Static(&'static [u8]),
+}
+
+impl Piece {
+    fn len(&self) -> usize {
+        match self {
+            Self::Chunk(range) => range.len(),
+            Self::Static(octets) => octets.len(),
+        }
+    }
+}
+
+/// Pieces prepared at once.
+const PIECES: usize = 64;
+
+/// Turns a message, chunk by chunk, into slices to write: ranges of the chunk itself and the few
+/// octets that transparency adds.
+#[derive(Debug)]
+pub struct Encoder {
+    line_endings: LineEndings,
+    at: At,
+    pieces: VecDeque<Piece>,
+    pending: usize,
+    /// How far the current chunk is prepared.
+    position: usize,
+    /// Octets of the message before the current chunk.
+    before: u64,
+    chunk: usize,
+    terminated: bool,
+    taken: u64,
+}
+
+impl Encoder {
+    /// An encoder at the start of a message.
+    #[must_use]
+    pub fn new(line_endings: LineEndings) -> Self {
+        Self {
+            line_endings,
+            at: At::LineStart,
+            pieces: VecDeque::new(),
+            pending: 0,
+            position: 0,
+            before: 0,
+            chunk: 0,
+            terminated: false,
+            taken: 0,
+        }
+    }
+
+    /// Begins a new chunk, once [`consumed`](Self::consumed) says so.
+    pub fn next_chunk(&mut self) {
+        self.before += self.chunk as u64;
+        self.position = 0;
+        self.chunk = 0;
+    }
+
+    /// Prepares pieces of `chunk`, as many as are handed out at once. `last` says that no other
+    /// chunk follows: the end of mail data is then prepared behind it.
+    ///
+    /// # Errors
+    /// If there is a bare CR or bare LF and [`LineEndings::Refuse`] is in force. Nothing of it was
+    /// or will be handed out.
+    pub fn prepare(&mut self, chunk: &[u8], last: bool) -> Result<(), BareLineEnding> {
+        self.chunk = chunk.len();
+        while self.pieces.len() < PIECES && self.position < chunk.len() {
+            self.step(chunk)?;
+        }
+        if last && self.position >= chunk.len() && !self.terminated && self.pieces.len() < PIECES {
+            let end: &[u8] = match self.at {
+                At::LineStart => b".\r\n",
+                At::InLine => b"\r\n.\r\n",
+                At::HeldCr => {
+                    self.bare(self.position.saturating_sub(1))?;
+                    b"\r\n.\r\n"
+                }
+            };
+            self.push(Piece::Static(end));
+            self.terminated = true;
+        }
+        Ok(())
+    }
+
+    /// Prepares the next piece or two.
+    fn step(&mut self, chunk: &[u8]) -> Result<(), BareLineEnding> {
+        let rest = chunk.get(self.position..).unwrap_or_default();
+        match self.at {
+            At::HeldCr => {
+                if rest.first() == Some(&b'\n') {
+                    self.position += 1;
+                } else {
+                    // `position` is behind the CR, which may lie in the chunk before.
+                    self.bare_behind()?;
+                }
+                self.push(Piece::Static(b"\r\n"));
+                self.at = At::LineStart;
+            }
+            At::LineStart if rest.first() == Some(&b'.') => {
+                self.push(Piece::Static(b"."));
+                self.at = At::InLine;
+            }
+            At::LineStart | At::InLine => {
+                let clean = clean_run(rest, self.at == At::LineStart);
+                if clean.octets > 0 {
+                    self.push(Piece::Chunk(self.position..self.position + clean.octets));
+                    self.position += clean.octets;
+                    self.at = clean.at;
+                }
+                match rest.get(clean.octets) {
+                    Some(b'\r') if rest.len() == clean.octets + 1 => {
+                        self.position += 1;
+                        self.at = At::HeldCr;
+                    }
+                    Some(b'\r' | b'\n') => {
+                        self.bare(self.position)?;
+                        self.position += 1;
+                        self.push(Piece::Static(b"\r\n"));
+                        self.at = At::LineStart;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn bare(&self, position: usize) -> Result<(), BareLineEnding> {
+        match self.line_endings {
+            LineEndings::Normalize => Ok(()),
+            LineEndings::Refuse => Err(BareLineEnding {
+                octet: self.before + position as u64,
+            }),
+        }
+    }
+
+    fn bare_behind(&self) -> Result<(), BareLineEnding> {
+        match self.line_endings {
+            LineEndings::Normalize => Ok(()),
+            LineEndings::Refuse => Err(BareLineEnding {
+                octet: (self.before + self.position as u64).saturating_sub(1),
+            }),
+        }
+    }
+
+    fn push(&mut self, piece: Piece) {
+        self.pending += piece.len();
+        if let (Some(Piece::Chunk(last)), Piece::Chunk(next)) = (self.pieces.back_mut(), &piece)
+            && last.end == next.start
+        {
+            last.end = next.end;
+            return;
+        }
+        self.pieces.push_back(piece);
+    }
+
+    /// Fills `slices` with what is prepared, in order, and says how many it set.
+    pub fn slices<'a>(&self, chunk: &'a [u8], slices: &mut [IoSlice<'a>]) -> usize {
+        let mut count = 0;
+        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+            *slice = IoSlice::new(match piece {
+                Piece::Chunk(range) => chunk.get(range.clone()).unwrap_or_default(),
+                Piece::Static(octets) => octets,
+            });
+            count += 1;
+        }
+        count
+    }
+
+    /// The transport took the first `count` of the prepared octets.
+    pub fn taken(&mut self, count: usize) {
+        let mut left = count.min(self.pending);
+        self.pending -= left;
+        self.taken += left as u64;
+        while let Some(piece) = self.pieces.front_mut() {
+            if left < piece.len() {
+                match piece {
+                    Piece::Chunk(range) => range.start += left,
+                    Piece::Static(octets) => *octets = octets.get(left..).unwrap_or_default(),
+                }
+                return;
+            }
+            left -= piece.len();
+            self.pieces.pop_front();
+        }
+    }
+
+    /// Octets that are prepared and not taken.
+    #[must_use]
+    pub const fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// Whether nothing of `chunk` is left to be prepared or taken. A CR at its end may be held
+    /// back; the next chunk decides about it.
+    #[must_use]
+    pub const fn consumed(&self, chunk: &[u8]) -> bool {
+        self.pending == 0 && self.position >= chunk.len()
+    }
+
+    /// Whether the last octet of the end of mail data was taken.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        self.terminated && self.pending == 0
+    }
+
+    /// Octets taken so far, with transparency and the end of mail data.
+    #[must_use]
+    pub const fn octets_taken(&self) -> u64 {
+        self.taken
+    }
+}
+
+/// Octets that may be handed out as they are.
+struct CleanRun {
+    octets: usize,
+    at: At,
+}
+
+/// The longest prefix without a bare CR, a bare LF or a dot that has to be stuffed.
+fn clean_run(octets: &[u8], at_line_start: bool) -> CleanRun {
+    let mut run = CleanRun {
+        octets: 0,
+        at: if at_line_start {
+            At::LineStart
+        } else {
+            At::InLine
+        },
+    };
+    while let Some(rest) = octets.get(run.octets..)
+        && !rest.is_empty()
+    {
+        if run.at == At::LineStart && rest.first() == Some(&b'.') {
+            return run;
+        }
+        match memchr2(b'\r', b'\n', rest) {
+            None => {
+                run.octets = octets.len();
+                run.at = At::InLine;
+            }
+            Some(end) if rest.get(end..end + 2) == Some(b"\r\n") => {
+                run.octets += end + 2;
+                run.at = At::LineStart;
+            }
+            Some(0) => return run,
+            Some(end) => {
+                run.octets += end;
+                run.at = At::InLine;
+                return run;
+            }
+        }
+    }
+    run
+}
+
+/// How many octets a message has on the wire, with transparency and the end of mail data.
+#[must_use]
+pub fn wire_octets(message: &[u8]) -> u64 {
+    let mut encoder = Encoder::new(LineEndings::Normalize);
+    while !encoder.is_finished() {
+        // Normalising refuses nothing.
+        if encoder.prepare(message, true).is_err() {
+            break;
+        }
+        encoder.taken(encoder.pending());
+    }
+    encoder.octets_taken()
+}
+
+/// A message's size as RFC 1870 counts it: every line with CRLF, the last one too, without
+/// transparency and the end of mail data.
+#[must_use]
+pub fn message_octets(message: &[u8]) -> u64 {
+    let mut size = message.len() as u64;
+    let mut rest = message;
+    let mut ended = true;
+    while let Some(end) = memchr2(b'\r', b'\n', rest) {
+        let pair = rest.get(end..end + 2) == Some(b"\r\n");
+        if !pair {
+            size += 1;
+        }
+        rest = rest
+            .get(end + if pair { 2 } else { 1 }..)
+            .unwrap_or_default();
+        ended = rest.is_empty();
+    }
+    if !rest.is_empty() || !ended {
+        size += 2;
+    }
+    size
+}

@@ -1,0 +1,218 @@
+//! What goes wrong, as a value: a list of faults over a healthy default script.
+//!
+//! An empty plan is a healthy server on a healthy network. Each [`Rule`] makes one thing wrong, so
+//! that deleting rules is how a failing plan is shrunk and what is left is the cause.
+
+use std::time::Duration;
+
+use proto::Phase;
+
+/// Faults over a healthy default script, in the order in which they are looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The faults. For each occasion the first rule that fits it is the one that acts.
+    pub rules: Vec<Rule>,
+}
+
+/// One fault and where it strikes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// The look-up of the server's name.
+    Resolve(ResolveFault),
+    /// Opening a connection.
+    Connect {
+        /// Which address of the name, counted from 1; `None` is every one.
+        address: Option<u16>,
+        /// What happens.
+        fault: ConnectFault,
+    },
+    /// What the server does at a phase.
+    Server {
+        /// The phase whose command (or greeting, or end of mail data) is answered.
+        phase: Phase,
+        /// Which occasion of this phase on the connection, counted from 1; `None` is every one.
+        nth: Option<u16>,
+        /// What it does instead of answering at once as the default script would.
+        fault: ServerFault,
+    },
+    /// How the server takes in mail data.
+    Intake(IntakeFault),
+    /// What the network does to octets.
+    Link(LinkFault),
+}
+
+/// A fault of the resolver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResolveFault {
+    /// Never answers.
+    Hang,
+    /// Answers that there is no such name.
+    Fail,
+    /// Answers after this long.
+    After(Duration),
+    /// Answers with no address at all.
+    Empty,
+    /// Answers with this many addresses. Each is healthy unless a `connect#N` rule says otherwise.
+    Addresses(u16),
+}
+
+/// A fault of connecting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectFault {
+    /// The port answers with a reset.
+    Refuse,
+    /// The network answers that the host can't be reached.
+    Unreachable,
+    /// The SYN vanishes: no answer, ever.
+    Blackhole,
+    /// The connection opens, this much later.
+    After(Duration),
+}
+
+/// A server fault: three independent choices, and whether the message is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerFault {
+    /// What the server says.
+    pub say: Say,
+    /// How fast it says it.
+    pub pace: Pace,
+    /// What it does next.
+    pub then: Then,
+    /// At [`Phase::DataTermination`] only: put the message into the mailbox before anything is
+    /// said, although the reply may never arrive. Without it a message is committed exactly when
+    /// the server means to say a 2yz reply.
+    pub commit: bool,
+}
+
+/// What the server says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Say {
+    /// What the default script says.
+    Normal,
+    /// Another reply: `451 4.7.1 greylisted`. Its text may have several lines, joined by `\n`.
+    Reply {
+        /// The reply code, 200 to 599.
+        code: u16,
+        /// The text behind the code.
+        text: String,
+    },
+    /// These octets.
+    Raw(Vec<u8>),
+    /// The first half of the normal reply.
+    Half,
+    /// Nothing.
+    Nothing,
+    /// Octets that are no reply at all.
+    Garbage,
+    /// Reply lines with a hyphen behind the code, without end.
+    EndlessLines,
+    /// A reply line without its CRLF, without end.
+    EndlessLine,
+    /// The normal reply, twice: the second is a surplus.
+    Twice,
+}
+
+/// How fast the server says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pace {
+    /// At once, in one write.
+    AtOnce,
+    /// All of it, this much later.
+    After(Duration),
+    /// One octet, then one more each time this much has passed. The first comes after one interval.
+    Drip(Duration),
+}
+
+/// What the server does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Then {
+    /// Goes on with the script.
+    Continue,
+    /// Closes the connection (FIN).
+    Close,
+    /// Resets the connection (RST).
+    Reset,
+    /// Neither reads nor writes again, and keeps the connection open.
+    Stall,
+}
+
+/// How the server takes in mail data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IntakeFault {
+    /// Stops reading after this many octets of mail data: the window closes.
+    Stop {
+        /// Octets of mail data taken before it stops.
+        after: u64,
+        /// Reads on after this long; `None` is never.
+        heal: Option<Duration>,
+    },
+    /// Reads at most this many octets, then waits.
+    Trickle {
+        /// Octets per read.
+        octets: u32,
+        /// The wait between two reads.
+        every: Duration,
+    },
+    /// Says a reply after this many octets of mail data, without waiting for its end.
+    Interrupt {
+        /// Octets of mail data taken before it speaks.
+        after: u64,
+        /// What it says and does then.
+        fault: ServerFault,
+    },
+}
+
+/// Which way octets travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Direction {
+    /// From the client to the server.
+    ToServer,
+    /// From the server to the client.
+    ToClient,
+    /// Both.
+    Both,
+}
+
+/// A fault of the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkFault {
+    /// One-way delay of everything, at least 1 ms. The default is 1 ms.
+    Latency(Duration),
+    /// No read and no write moves more than this many octets at once.
+    Fragment {
+        /// Which way.
+        direction: Direction,
+        /// At least 1.
+        octets: u32,
+    },
+    /// Octets are held back and delivered together, this often.
+    Coalesce {
+        /// Which way.
+        direction: Direction,
+        /// How long they are held back.
+        every: Duration,
+    },
+    /// From this time on (counted from the opened connection) octets vanish from sight.
+    Blackhole {
+        /// Which way.
+        direction: Direction,
+        /// When it begins.
+        after: Duration,
+        /// How much later the octets held back are delivered after all; `None` is never.
+        heal: Option<Duration>,
+    },
+    /// Capacity of the path in octets that were written and not yet read by the peer. The default
+    /// is 65,536.
+    Window(u32),
+}

@@ -1,0 +1,177 @@
+//! What happened in a run, and whether it may have.
+
+use std::fmt;
+use std::time::Duration;
+
+use postbound::{Error, FailureKind, Outcome, Phase, Receipt};
+
+use crate::case::Case;
+
+/// What the client reported, reduced to what can be compared between backends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Claim {
+    /// What became of the message.
+    pub outcome: Outcome,
+    /// Where the call ended; `None` if the message was accepted.
+    pub phase: Option<Phase>,
+    /// What happened, in one word: `refused`, `timed-out`, `closed`, ...
+    pub kind: &'static str,
+    /// The reply code that decided it.
+    pub code: Option<u16>,
+    /// Recipients that the server accepted.
+    pub accepted: usize,
+}
+
+impl Claim {
+    /// What a finished call claims.
+    #[must_use]
+    pub fn of(result: &Result<Receipt, Error>) -> Self {
+        match result {
+            Ok(receipt) => Self {
+                outcome: Outcome::Accepted,
+                phase: None,
+                kind: "accepted",
+                code: Some(receipt.reply().code().get()),
+                accepted: receipt.recipients().iter().filter(|r| r.is_accepted()).count(),
+            },
+            Err(error) => Self {
+                outcome: error.outcome(),
+                phase: Some(error.phase()),
+                kind: kind(error.kind()),
+                code: error.reply().map(|reply| reply.code().get()),
+                accepted: error.recipients().iter().filter(|r| r.is_accepted()).count(),
+            },
+        }
+    }
+}
+
+/// The failure's kind in one word.
+#[must_use]
+pub fn kind(kind: &FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Refused => "refused",
+        FailureKind::Protocol(_) => "protocol",
+        FailureKind::TimedOut(_) => "timed-out",
+        FailureKind::Cancelled => "cancelled",
+        FailureKind::Closed => "closed",
+        FailureKind::Broken => "broken",
+        FailureKind::Unsupported(_) => "unsupported",
+        FailureKind::Message(_) | FailureKind::Source => "message",
+        _ => "not-idle",
+    }
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.outcome)?;
+        if let Some(phase) = self.phase {
+            write!(f, ", {} at {phase}", self.kind)?;
+        }
+        if let Some(code) = self.code {
+            write!(f, " ({code})")?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything a run left behind.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// What the client says.
+    pub claim: Claim,
+    /// How long the call lasted.
+    pub elapsed: Duration,
+    /// Messages in the server's mailbox: the ground truth.
+    pub committed: usize,
+    /// Whether what was committed is what was sent.
+    pub intact: bool,
+    /// What the client did wrong, in the server's eyes.
+    pub findings: Vec<String>,
+    /// Streams of the client that were still open after the call.
+    pub open_streams: usize,
+    /// Octets that the client wrote at or after the cancellation's instant.
+    pub octets_after_cancel: u64,
+    /// The trace's hash.
+    pub trace: u64,
+    /// The trace, one event a line.
+    pub events: String,
+}
+
+/// What a run must satisfy beyond the promise itself.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Tolerance {
+    /// How much later than promised a call may end: the timers' resolution, a simulator's ticks,
+    /// or a real machine's scheduling.
+    pub late: Duration,
+}
+
+impl Tolerance {
+    /// This much late and no more.
+    #[must_use]
+    pub const fn late(late: Duration) -> Self {
+        Self { late }
+    }
+}
+
+/// Which guarantee a run broke, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Violation {
+    /// The guarantee, `g1` to `g10`.
+    pub guarantee: &'static str,
+    /// What was seen.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.guarantee, self.what)
+    }
+}
+
+impl Report {
+    /// Every guarantee that this run broke.
+    #[must_use]
+    pub fn violations(&self, case: &Case, tolerance: Tolerance) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        let mut broken = |guarantee, what: String| violations.push(Violation { guarantee, what });
+
+        let promise = case.promise();
+        if self.elapsed > promise + tolerance.late {
+            broken("g1", format!("took {:?}, promised {promise:?}", self.elapsed));
+        }
+        if let Some(cancel) = case.cancel {
+            let end = cancel + case.linger + tolerance.late;
+            if self.elapsed > end {
+                let late = self.elapsed.saturating_sub(cancel);
+                broken("g2", format!("ended {late:?} after the cancellation"));
+            }
+            if self.octets_after_cancel > 0 {
+                let octets = self.octets_after_cancel;
+                broken("g2", format!("wrote {octets} octets after the cancellation"));
+            }
+        }
+        if self.open_streams > 0 {
+            broken("g3", format!("{} streams are still open", self.open_streams));
+        }
+        let honest = match self.claim.outcome {
+            Outcome::Accepted => self.committed == 1,
+            Outcome::NotAccepted => self.committed == 0,
+            Outcome::Ambiguous => self.committed <= 1,
+        };
+        if !honest {
+            let (committed, claim) = (self.committed, &self.claim);
+            broken("g4", format!("claims \"{claim}\", the mailbox has {committed}"));
+        }
+        if !self.intact {
+            broken("g4", "what was committed is not what was sent".to_owned());
+        }
+        for finding in &self.findings {
+            broken("protocol", finding.clone());
+        }
+        violations
+    }
+}
