@@ -1,1 +1,12 @@
-//! placeholder
+//! A fault-injecting SMTP server and the networks it runs on: a test double for mail clients.
+
+mod ledger;
+pub mod net;
+pub mod plan;
+mod server;
+mod trace;
+
+pub use ledger::{Delivery, Finding, Ledger};
+pub use plan::{Plan, PlanError};
+pub use server::{Abort, Double, Script};
+pub use trace::{Entry, Event, Trace};

@@ -3,9 +3,17 @@
 //! An empty plan is a healthy server on a healthy network. Each [`Rule`] makes one thing wrong, so
 //! that deleting rules is how a failing plan is shrunk and what is left is the cause.
 
+mod display;
+mod duration;
+mod parse;
+pub mod vocabulary;
+
 use std::time::Duration;
 
 use proto::Phase;
+
+pub use duration::{Plain, parse_duration};
+pub use parse::PlanError;
 
 /// Faults over a healthy default script, in the order in which they are looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +21,73 @@ use proto::Phase;
 pub struct Plan {
     /// The faults. For each occasion the first rule that fits it is the one that acts.
     pub rules: Vec<Rule>,
+}
+
+impl Plan {
+    /// A healthy server on a healthy network.
+    #[must_use]
+    pub fn healthy() -> Self {
+        Self::default()
+    }
+
+    /// These faults.
+    #[must_use]
+    pub fn of(rules: impl IntoIterator<Item = Rule>) -> Self {
+        Self {
+            rules: rules.into_iter().collect(),
+        }
+    }
+
+    /// What the server does at the `nth` occasion of `phase`, if a rule says so.
+    pub(crate) fn server_fault(&self, phase: Phase, occasion: u16) -> Option<&ServerFault> {
+        self.rules.iter().find_map(|rule| match rule {
+            Rule::Server {
+                phase: at,
+                nth,
+                fault,
+            } if *at == phase && nth.is_none_or(|nth| nth == occasion) => Some(fault),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn intake_fault(&self) -> Option<&IntakeFault> {
+        self.rules.iter().find_map(|rule| match rule {
+            Rule::Intake(fault) => Some(fault),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn resolve_fault(&self) -> Option<&ResolveFault> {
+        self.rules.iter().find_map(|rule| match rule {
+            Rule::Resolve(fault) => Some(fault),
+            _ => None,
+        })
+    }
+
+    /// What happens at the address with this number, counted from 1.
+    pub(crate) fn connect_fault(&self, number: u16) -> Option<&ConnectFault> {
+        self.rules.iter().find_map(|rule| match rule {
+            Rule::Connect { address, fault } if address.is_none_or(|at| at == number) => {
+                Some(fault)
+            }
+            _ => None,
+        })
+    }
+
+    pub(crate) fn link_faults(&self) -> impl Iterator<Item = &LinkFault> {
+        self.rules.iter().filter_map(|rule| match rule {
+            Rule::Link(fault) => Some(fault),
+            _ => None,
+        })
+    }
+
+    /// How many addresses the name has.
+    pub(crate) fn addresses(&self) -> u16 {
+        match self.resolve_fault() {
+            Some(ResolveFault::Addresses(count)) => *count,
+            _ => 1,
+        }
+    }
 }
 
 /// One fault and where it strikes.
@@ -87,6 +162,42 @@ pub struct ServerFault {
     /// said, although the reply may never arrive. Without it a message is committed exactly when
     /// the server means to say a 2yz reply.
     pub commit: bool,
+}
+
+impl ServerFault {
+    /// The server says this, at once, and goes on.
+    #[must_use]
+    pub const fn say(say: Say) -> Self {
+        Self {
+            say,
+            pace: Pace::AtOnce,
+            then: Then::Continue,
+            commit: false,
+        }
+    }
+
+    /// The server says another reply.
+    #[must_use]
+    pub fn reply(code: u16, text: impl Into<String>) -> Self {
+        Self::say(Say::Reply {
+            code,
+            text: text.into(),
+        })
+    }
+
+    /// At another pace.
+    #[must_use]
+    pub const fn pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// With another end.
+    #[must_use]
+    pub const fn then(mut self, then: Then) -> Self {
+        self.then = then;
+        self
+    }
 }
 
 /// What the server says.

@@ -1,0 +1,208 @@
+//! One direction of a connection: what is under way, what has arrived, what the link does to it.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::plan::{Direction, LinkFault, Plan};
+
+/// What the link does to octets that travel one way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) latency: Duration,
+    pub(super) window: usize,
+    /// Most octets that one read or write moves.
+    pub(super) fragment: usize,
+    coalesce: Option<Duration>,
+    blackhole: Option<(Duration, Option<Duration>)>,
+}
+
+impl Shape {
+    pub(super) fn new(plan: &Plan, way: Direction) -> Self {
+        let mut shape = Self {
+            latency: Duration::from_millis(1),
+            window: 65_536,
+            fragment: usize::MAX,
+            coalesce: None,
+            blackhole: None,
+        };
+        let applies = |direction: &Direction| *direction == Direction::Both || *direction == way;
+        for fault in plan.link_faults() {
+            match fault {
+                // Without any latency a flood would keep virtual time from moving.
+                LinkFault::Latency(delay) => shape.latency = (*delay).max(Duration::from_millis(1)),
+                LinkFault::Window(octets) => {
+                    shape.window = usize::try_from(*octets).unwrap_or(usize::MAX).max(1);
+                }
+                LinkFault::Fragment { direction, octets } if applies(direction) => {
+                    shape.fragment = usize::try_from(*octets).unwrap_or(usize::MAX).max(1);
+                }
+                LinkFault::Coalesce { direction, every } if applies(direction) => {
+                    shape.coalesce = Some(*every);
+                }
+                LinkFault::Blackhole {
+                    direction,
+                    after,
+                    heal,
+                } if applies(direction) => shape.blackhole = Some((*after, *heal)),
+                _ => {}
+            }
+        }
+        shape
+    }
+
+    /// When something that is sent now arrives, and whether it ever does.
+    fn arrival(&self, opened: Instant, now: Instant, extra: Duration) -> Option<Instant> {
+        let mut at = now + self.latency + extra;
+        if let Some(every) = self.coalesce.filter(|every| !every.is_zero()) {
+            let since = at.saturating_duration_since(opened).as_nanos();
+            let rest = since % every.as_nanos();
+            if rest > 0 {
+                let wait = every.as_nanos() - rest;
+                at += Duration::from_nanos(u64::try_from(wait).unwrap_or(0));
+            }
+        }
+        match self.blackhole {
+            // What is in flight when the blackhole opens is lost in it, too.
+            Some((after, heal)) if at >= opened + after => {
+                heal.map(|heal| at.max(opened + after + heal))
+            }
+            _ => Some(at),
+        }
+    }
+}
+
+/// Something under way.
+#[derive(Debug)]
+enum Parcel {
+    Octets(Vec<u8>),
+    Fin,
+    Rst,
+}
+
+/// How a direction ended, as its reader sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Open,
+    Fin,
+    Rst,
+}
+
+#[derive(Debug)]
+pub(super) struct Pipe {
+    pub(super) shape: Shape,
+    opened: Instant,
+    under_way: VecDeque<(Instant, Parcel)>,
+    arrived: VecDeque<u8>,
+    /// Octets written and not yet read.
+    unread: usize,
+    pub(super) end: End,
+    /// The reader's stream is gone.
+    pub(super) abandoned: bool,
+    pub(super) reader: Option<Waker>,
+    pub(super) writer: Option<Waker>,
+}
+
+impl Pipe {
+    pub(super) fn new(shape: Shape, opened: Instant) -> Self {
+        Self {
+            shape,
+            opened,
+            under_way: VecDeque::new(),
+            arrived: VecDeque::new(),
+            unread: 0,
+            end: End::Open,
+            abandoned: false,
+            reader: None,
+            writer: None,
+        }
+    }
+
+    /// How many octets may be written now.
+    pub(super) fn room(&self) -> usize {
+        self.shape.window.saturating_sub(self.unread)
+    }
+
+    fn send(&mut self, parcel: Parcel, now: Instant, extra: Duration) {
+        if let Some(at) = self.shape.arrival(self.opened, now, extra) {
+            // TCP keeps the order.
+            let at = self.under_way.back().map_or(at, |(last, _)| at.max(*last));
+            self.under_way.push_back((at, parcel));
+            wake(&mut self.reader);
+        }
+    }
+
+    pub(super) fn send_octets(&mut self, octets: Vec<u8>, now: Instant) {
+        self.unread += octets.len();
+        self.send(Parcel::Octets(octets), now, Duration::ZERO);
+    }
+
+    pub(super) fn send_fin(&mut self, now: Instant) {
+        self.send(Parcel::Fin, now, Duration::ZERO);
+    }
+
+    /// A reset that arrives this much later than one that is sent now. It wakes a blocked writer at
+    /// the same end, too.
+    pub(super) fn send_rst(&mut self, now: Instant, extra: Duration) {
+        self.send(Parcel::Rst, now, extra);
+    }
+
+    /// Lets in what has arrived by now, and says when the next arrival is.
+    pub(super) fn arrive(&mut self, now: Instant) -> Option<Instant> {
+        while let Some((at, _)) = self.under_way.front() {
+            if *at > now {
+                return Some(*at);
+            }
+            match self.under_way.pop_front() {
+                Some((_, Parcel::Octets(octets))) => self.arrived.extend(octets),
+                Some((_, Parcel::Fin)) if self.end == End::Open => self.end = End::Fin,
+                Some((_, Parcel::Rst)) => {
+                    // As on Linux: what was not read by then is gone.
+                    self.end = End::Rst;
+                    self.arrived.clear();
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// When a reset will arrive, if one is under way.
+    pub(super) fn rst_due(&self) -> Option<Instant> {
+        self.under_way
+            .iter()
+            .find(|(_, parcel)| matches!(parcel, Parcel::Rst))
+            .map(|(at, _)| *at)
+    }
+
+    pub(super) fn has_unread(&self) -> bool {
+        self.unread > 0
+    }
+
+    pub(super) fn has_arrived(&self) -> bool {
+        !self.arrived.is_empty()
+    }
+
+    /// Takes at most `most` octets that have arrived.
+    pub(super) fn read(&mut self, most: usize, mut put: impl FnMut(&[u8])) {
+        let mut left = most.min(self.shape.fragment).min(self.arrived.len());
+        self.unread -= left;
+        while left > 0 {
+            let (front, _) = self.arrived.as_slices();
+            let part = front.len().min(left);
+            put(front.get(..part).unwrap_or_default());
+            self.arrived.drain(..part);
+            left -= part;
+        }
+        // The window opens at once: acknowledgements are not delayed.
+        wake(&mut self.writer);
+    }
+}
+
+pub(super) fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
+    }
+}

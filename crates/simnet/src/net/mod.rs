@@ -1,0 +1,3 @@
+//! The networks that the double runs on.
+
+pub mod mem;

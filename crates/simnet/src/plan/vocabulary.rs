@@ -1,0 +1,377 @@
+//! The named faults: everything that can go wrong at each phase.
+
+use std::time::Duration;
+
+use proto::Phase;
+
+use super::{Plain, Plan};
+
+/// A fault with a name, as a plan.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NamedFault {
+    /// Its name within the phase.
+    pub name: &'static str,
+    /// What it does, and what a good client makes of it.
+    pub explain: &'static str,
+    /// Whether a good client, with `scale` as the limit of each phase, still delivers.
+    pub harmless: bool,
+    /// The plan.
+    pub plan: Plan,
+}
+
+const SILENCE: &str =
+    "the server reads and never answers; the client gives up at the phase's limit";
+
+/// Every named fault of `phase`. `scale` is about the client's limit for it: harmless delays are
+/// shorter, drips and silences last longer. Phases that this release's client does not reach
+/// have none.
+#[must_use]
+pub fn faults(phase: Phase, scale: Duration) -> Vec<NamedFault> {
+    match phase {
+        Phase::TlsHandshake | Phase::StartTls | Phase::Auth => Vec::new(),
+        Phase::Resolve => resolve(scale),
+        Phase::Connect => connect(scale),
+        Phase::DataBlock => mail_data(scale),
+        _ => server(phase, scale),
+    }
+}
+
+/// Every named fault of the network itself.
+#[must_use]
+pub fn link_faults(scale: Duration) -> Vec<NamedFault> {
+    let (short, half) = (Plain(at_least(scale / 40)), Plain(at_least(scale / 2)));
+    [
+        fault(
+            "latency",
+            "a slow link; nothing but time is lost",
+            true,
+            format!("link: latency {short}"),
+        ),
+        fault(
+            "fragment",
+            "one octet at a time, both ways",
+            true,
+            "link: fragment 1".to_owned(),
+        ),
+        fault(
+            "fragment-replies",
+            "replies come in pieces",
+            true,
+            "link: fragment 3 to-client".to_owned(),
+        ),
+        fault(
+            "coalesce",
+            "octets are held back and come together",
+            true,
+            format!("link: coalesce {short}"),
+        ),
+        fault(
+            "small-window",
+            "the path takes few octets at once",
+            true,
+            "link: window 16".to_owned(),
+        ),
+        fault(
+            "blackhole",
+            "everything vanishes from the first octet on; the greeting never comes",
+            false,
+            "link: blackhole after 1ms".to_owned(),
+        ),
+        fault(
+            "blackhole-one-way",
+            "what the client says never arrives",
+            false,
+            "link: blackhole after 1ms to-server".to_owned(),
+        ),
+        fault(
+            "blackhole-heals",
+            "an outage that ends within the limit",
+            true,
+            format!("link: blackhole after 3ms heal {half}"),
+        ),
+    ]
+    .into()
+}
+
+fn at_least(duration: Duration) -> Duration {
+    // Whole milliseconds, so that the plan's text says exactly what is done.
+    Duration::from_millis(
+        u64::try_from(duration.as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1),
+    )
+}
+
+fn fault(name: &'static str, explain: &'static str, harmless: bool, rules: String) -> NamedFault {
+    let text = format!("v1 | {rules}");
+    let parsed = text.parse();
+    debug_assert!(parsed.is_ok(), "{text}: {parsed:?}");
+    NamedFault {
+        name,
+        explain,
+        harmless,
+        plan: parsed.unwrap_or_default(),
+    }
+}
+
+fn resolve(scale: Duration) -> Vec<NamedFault> {
+    let half = Plain(at_least(scale / 2));
+    [
+        fault(
+            "hang",
+            "the resolver never answers; the client gives up at the limit",
+            false,
+            "resolve: hang".to_owned(),
+        ),
+        fault(
+            "fail",
+            "there is no such name",
+            false,
+            "resolve: fail".to_owned(),
+        ),
+        fault(
+            "empty",
+            "the name has no address",
+            false,
+            "resolve: empty".to_owned(),
+        ),
+        fault(
+            "slow",
+            "the answer takes half the limit",
+            true,
+            format!("resolve: after {half}"),
+        ),
+        fault(
+            "first-refused",
+            "two addresses, the first refuses",
+            true,
+            "resolve: addresses 2 | connect#1: refuse".to_owned(),
+        ),
+        fault(
+            "first-blackholed",
+            "two addresses, the first is dead; it may use half the limit",
+            true,
+            "resolve: addresses 2 | connect#1: blackhole".to_owned(),
+        ),
+        fault(
+            "all-blackholed",
+            "three dead addresses; together they use the limit once, not three times",
+            false,
+            "resolve: addresses 3 | connect: blackhole".to_owned(),
+        ),
+        fault(
+            "mixed",
+            "refused, dead, then alive",
+            true,
+            "resolve: addresses 3 | connect#1: refuse | connect#2: blackhole".to_owned(),
+        ),
+    ]
+    .into()
+}
+
+fn connect(scale: Duration) -> Vec<NamedFault> {
+    let half = Plain(at_least(scale / 2));
+    [
+        fault(
+            "refused",
+            "nobody listens",
+            false,
+            "connect: refuse".to_owned(),
+        ),
+        fault(
+            "unreachable",
+            "there is no route",
+            false,
+            "connect: unreachable".to_owned(),
+        ),
+        fault(
+            "blackhole",
+            "the SYN vanishes; the client gives up at the limit",
+            false,
+            "connect: blackhole".to_owned(),
+        ),
+        fault(
+            "slow",
+            "the connection takes half the limit",
+            true,
+            format!("connect: after {half}"),
+        ),
+    ]
+    .into()
+}
+
+fn server(phase: Phase, scale: Duration) -> Vec<NamedFault> {
+    let half = Plain(at_least(scale / 2));
+    let drip = Plain(at_least(scale / 8));
+    let at = |clauses: &str| format!("{phase}: {clauses}");
+    // Nothing that happens to QUIT, or behind its command, touches a message that was accepted.
+    let quit = phase == Phase::Quit;
+    let mut faults = vec![
+        fault("silence", SILENCE, quit, at("nothing")),
+        fault("stall", "the server stops altogether", quit, at("stall")),
+        fault(
+            "delay",
+            "the reply takes half the limit",
+            true,
+            at(&format!("after {half}")),
+        ),
+        fault(
+            "drip",
+            "an octet now and then: no octet may move the deadline",
+            quit,
+            at(&format!("drip {drip}")),
+        ),
+        fault(
+            "endless-lines",
+            "reply lines without end; the cap ends it",
+            quit,
+            at("endless-lines"),
+        ),
+        fault(
+            "endless-line",
+            "a line without end; the cap strikes while it is read",
+            quit,
+            at("endless-line"),
+        ),
+        fault("garbage", "octets that are no reply", quit, at("garbage")),
+        fault("half-then-silence", "half a reply", quit, at("half; stall")),
+        fault(
+            "half-then-close",
+            "half a reply, then FIN: never taken for a whole one",
+            quit,
+            at("half; close"),
+        ),
+        fault(
+            "half-then-reset",
+            "half a reply, then RST",
+            quit,
+            at("half; reset"),
+        ),
+        fault("close", "FIN instead of a reply", quit, at("close")),
+        fault("reset", "RST instead of a reply", quit, at("reset")),
+        fault(
+            "reply-421",
+            "the server shuts down (RFC 5321 §3.8)",
+            quit,
+            at("reply 421 4.3.2 closing; close"),
+        ),
+        fault("reply-5yz", "a refusal", quit, at("reply 554 5.7.1 no")),
+        fault(
+            "reply-4yz",
+            "a refusal for now",
+            quit,
+            at("reply 451 4.7.1 greylisted"),
+        ),
+        fault(
+            "reply-3yz",
+            "a reply that this command can't have",
+            quit || phase == Phase::DataInitiation,
+            at("reply 354 what"),
+        ),
+        fault(
+            "reply-2yz",
+            "another code of success than usual",
+            !matches!(phase, Phase::Greeting | Phase::Ehlo | Phase::DataInitiation),
+            at("reply 252 fine"),
+        ),
+        fault(
+            "twice",
+            "the reply comes twice: a surplus that must not be taken for the next one",
+            matches!(phase, Phase::DataTermination | Phase::Quit | Phase::Reset),
+            at("twice"),
+        ),
+    ];
+    if phase == Phase::DataTermination {
+        faults.extend([
+            fault(
+                "lost-reply",
+                "the message is committed and the reply never comes (RFC 1047)",
+                false,
+                at("commit; stall"),
+            ),
+            fault(
+                "committed-then-close",
+                "committed, then FIN",
+                false,
+                at("commit; close"),
+            ),
+            fault(
+                "committed-then-reset",
+                "committed, then RST",
+                false,
+                at("commit; reset"),
+            ),
+        ]);
+    }
+    if phase == Phase::Reset {
+        // Only a caller that asks for RSET meets them.
+        for fault in &mut faults {
+            fault.harmless = true;
+        }
+    }
+    faults
+}
+
+fn mail_data(scale: Duration) -> Vec<NamedFault> {
+    let short = Plain(at_least(scale / 100));
+    let half = Plain(at_least(scale / 2));
+    let small = |rest: &str| format!("link: window 64 | data-block: {rest}");
+    [
+        fault(
+            "zero-window",
+            "the server stops reading",
+            false,
+            small("stop after 20"),
+        ),
+        fault(
+            "zero-window-heals",
+            "it reads on within the limit",
+            true,
+            small(&format!("stop after 20 heal {half}")),
+        ),
+        fault(
+            "trickle",
+            "it reads little, but often enough",
+            true,
+            small(&format!("trickle 16 every {short}")),
+        ),
+        fault(
+            "interrupt-451",
+            "a refusal for now in the middle of the mail data",
+            false,
+            small("interrupt after 20; reply 451 4.3.0 stop; close"),
+        ),
+        fault(
+            "interrupt-552",
+            "a refusal in the middle",
+            false,
+            small("interrupt after 20; reply 552 5.3.4 too much; close"),
+        ),
+        fault(
+            "interrupt-421",
+            "a shutdown in the middle",
+            false,
+            small("interrupt after 20; reply 421 4.3.2 closing; close"),
+        ),
+        fault(
+            "interrupt-250",
+            "an acceptance of half a message can't be believed",
+            false,
+            small("interrupt after 20; reply 250 2.0.0 thanks; stall"),
+        ),
+        fault(
+            "close",
+            "FIN in the middle",
+            false,
+            small("interrupt after 20; nothing; close"),
+        ),
+        fault(
+            "reset",
+            "RST in the middle",
+            false,
+            small("interrupt after 20; nothing; reset"),
+        ),
+    ]
+    .into()
+}

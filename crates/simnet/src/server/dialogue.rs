@@ -1,0 +1,443 @@
+//! The dialogue: which command is answered how, and what the client must not do.
+
+use std::future::pending;
+use std::io;
+
+use proto::Phase;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::sleep;
+
+use super::mail_data::MailData;
+use super::wire::{Wire, reply};
+use super::{Abort, Double};
+use crate::ledger::Delivery;
+use crate::plan::{IntakeFault, Pace, Say, ServerFault, Then};
+use crate::trace::Event;
+
+/// What happens to the connection after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Go,
+    Close,
+    Reset,
+    Stall,
+}
+
+struct Dialogue<'a, S> {
+    double: &'a Double,
+    wire: Wire<S>,
+    occasions: [u16; Phase::COUNT],
+    greeted: bool,
+    /// MAIL was said, whatever the answer; and what was accepted of the transaction.
+    mail_said: bool,
+    envelope: Option<Delivery>,
+    eight_bit: bool,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn run<S>(double: &Double, stream: S, connection: u32)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Abort,
+{
+    let mut dialogue = Dialogue {
+        double,
+        wire: Wire::new(stream, connection, double.trace.clone()),
+        occasions: [0; Phase::COUNT],
+        greeted: false,
+        mail_said: false,
+        envelope: None,
+        eight_bit: false,
+    };
+    let next = dialogue.converse().await;
+    let record = |how| double.trace.record(connection, || Event::Ended(how));
+    match next {
+        Ok(Next::Reset) => {
+            record("reset");
+            dialogue.wire.stream.abort();
+        }
+        Ok(Next::Stall) => {
+            record("stall");
+            pending::<()>().await;
+        }
+        Ok(Next::Close) => record("close"),
+        Ok(Next::Go) | Err(_) => double.trace.record(connection, || Event::Gone),
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
+    async fn converse(&mut self) -> io::Result<Next> {
+        let greeting = format!("220 {} ESMTP\r\n", self.double.script.domain);
+        let mut next = self.answer(Phase::Greeting, greeting.into_bytes()).await?.1;
+        while next == Next::Go {
+            let Some(line) = self.wire.line().await? else {
+                return Ok(Next::Go);
+            };
+            next = self.command(&line).await?;
+        }
+        Ok(next)
+    }
+
+    fn find(&self, what: impl Into<String>) {
+        let (connection, what) = (self.wire.connection, what.into());
+        self.double
+            .trace
+            .record(connection, || Event::Finding(what.clone()));
+        self.double.ledger.find(connection, what);
+    }
+
+    /// Answers at `phase`, as the plan has it. Says whether the answer means what the script meant.
+    async fn answer(&mut self, phase: Phase, normal: Vec<u8>) -> io::Result<(bool, Next)> {
+        let occasion = self.occasion(phase);
+        let plan = std::sync::Arc::clone(&self.double.plan);
+        match plan.server_fault(phase, occasion) {
+            None => {
+                self.wire.say(&Say::Normal, Pace::AtOnce, &normal).await?;
+                Ok((true, Next::Go))
+            }
+            Some(fault) => self.fault(fault, &normal).await,
+        }
+    }
+
+    fn occasion(&mut self, phase: Phase) -> u16 {
+        match self.occasions.get_mut(phase.index()) {
+            Some(count) => {
+                *count = count.saturating_add(1);
+                *count
+            }
+            None => 0,
+        }
+    }
+
+    async fn fault(&mut self, fault: &ServerFault, normal: &[u8]) -> io::Result<(bool, Next)> {
+        self.wire.say(&fault.say, fault.pace, normal).await?;
+        let next = match fault.then {
+            Then::Continue => Next::Go,
+            Then::Close => Next::Close,
+            Then::Reset => Next::Reset,
+            Then::Stall => Next::Stall,
+        };
+        Ok((means_success(&fault.say, normal), next))
+    }
+
+    async fn command(&mut self, line: &[u8]) -> io::Result<Next> {
+        let connection = self.wire.connection;
+        let text = line.strip_suffix(b"\r\n").unwrap_or_else(|| {
+            self.find("a command line ends with a bare LF");
+            line.strip_suffix(b"\n").unwrap_or(line)
+        });
+        self.double
+            .trace
+            .record(connection, || Event::Command(text.to_vec()));
+        if line.len() > 512 {
+            self.find(format!(
+                "a command line has {} octets; 512 are allowed",
+                line.len()
+            ));
+        }
+        if text.iter().any(u8::is_ascii_control) {
+            self.find("a command line has a control character in it");
+        }
+        let text = String::from_utf8_lossy(text).into_owned();
+        let (verb, rest) = text.split_once(' ').unwrap_or((&text, ""));
+        let verb = verb.to_ascii_uppercase();
+        let last_of_group = !matches!(verb.as_str(), "MAIL" | "RCPT" | "RSET");
+        if !self.wire.buffered().is_empty() {
+            if !self.greeted || !self.double.script.offers("PIPELINING") {
+                self.find(format!(
+                    "{verb} was not the last command although PIPELINING is not in force"
+                ));
+            } else if last_of_group {
+                self.find(format!(
+                    "octets follow {verb}, which must be the last of its group"
+                ));
+            }
+        }
+        match verb.as_str() {
+            "EHLO" => self.hello(rest, true).await,
+            "HELO" => self.hello(rest, false).await,
+            "MAIL" => self.mail(rest).await,
+            "RCPT" => self.rcpt(rest).await,
+            "DATA" => self.data().await,
+            "RSET" => {
+                let (meant, next) = self
+                    .answer(Phase::Reset, b"250 2.0.0 ok\r\n".to_vec())
+                    .await?;
+                if meant {
+                    self.forget();
+                }
+                Ok(next)
+            }
+            "QUIT" => {
+                let closing = format!("221 2.0.0 {} closing\r\n", self.double.script.domain);
+                let next = self.answer(Phase::Quit, closing.into_bytes()).await?.1;
+                Ok(if next == Next::Go { Next::Close } else { next })
+            }
+            "NOOP" => self.plain(250, "2.0.0 ok").await,
+            "HELP" => self.plain(214, "2.0.0 this is a test double").await,
+            "VRFY" => self.plain(252, "2.1.5 send and see").await,
+            _ => {
+                self.find(format!("{verb:?} is no command"));
+                self.plain(500, "5.5.2 what").await
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        self.mail_said = false;
+        self.envelope = None;
+        self.eight_bit = false;
+    }
+
+    async fn plain(&mut self, code: u16, text: &str) -> io::Result<Next> {
+        self.wire.write(&reply(code, text)).await?;
+        Ok(Next::Go)
+    }
+
+    async fn hello(&mut self, name: &str, extended: bool) -> io::Result<Next> {
+        if name.is_empty() {
+            self.find("EHLO or HELO without a name");
+        }
+        let script = std::sync::Arc::clone(&self.double.script);
+        let mut text = script.domain.clone();
+        if extended {
+            for line in &script.extensions {
+                text.push('\n');
+                text.push_str(line);
+            }
+        }
+        let (meant, next) = self.answer(Phase::Ehlo, reply(250, &text)).await?;
+        if meant {
+            self.forget();
+            self.greeted = true;
+        }
+        Ok(next)
+    }
+
+    async fn mail(&mut self, rest: &str) -> io::Result<Next> {
+        if !self.greeted {
+            self.find("MAIL before a successful EHLO or HELO");
+        }
+        if self.mail_said {
+            self.find("MAIL within a mail transaction");
+        }
+        self.mail_said = true;
+        let Some((path, parameters)) = path(rest, "FROM:") else {
+            self.find(format!("malformed: MAIL {rest}"));
+            return self.plain(501, "5.5.4 MAIL FROM:<reverse-path>").await;
+        };
+        let mut size = 0;
+        for parameter in parameters.split_whitespace() {
+            let (keyword, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            match (keyword.to_ascii_uppercase().as_str(), value.parse::<u64>()) {
+                ("SIZE", Ok(value)) if self.double.script.offers("SIZE") => size = value,
+                ("BODY", _) if self.double.script.offers("8BITMIME") => {
+                    self.eight_bit = value.eq_ignore_ascii_case("8BITMIME");
+                }
+                _ => self.find(format!("a parameter that was not offered: {parameter}")),
+            }
+        }
+        if size > self.double.script.size {
+            return self.plain(552, "5.3.4 too large").await;
+        }
+        let (meant, next) = self
+            .answer(Phase::Mail, b"250 2.1.0 ok\r\n".to_vec())
+            .await?;
+        if meant {
+            self.envelope = Some(Delivery {
+                connection: self.wire.connection,
+                reverse_path: path.to_owned(),
+                forward_paths: Vec::new(),
+                parameters: parameters.to_owned(),
+                octets: Vec::new(),
+            });
+        }
+        Ok(next)
+    }
+
+    async fn rcpt(&mut self, rest: &str) -> io::Result<Next> {
+        if !self.mail_said {
+            self.find("RCPT before MAIL");
+        }
+        let Some((path, parameters)) = path(rest, "TO:") else {
+            self.find(format!("malformed: RCPT {rest}"));
+            return self.plain(501, "5.5.4 RCPT TO:<forward-path>").await;
+        };
+        if !parameters.is_empty() {
+            self.find(format!("a parameter that was not offered: {parameters}"));
+        }
+        if self.envelope.is_none() {
+            self.occasion(Phase::Rcpt);
+            return self.plain(503, "5.5.1 MAIL first").await;
+        }
+        let (meant, next) = self
+            .answer(Phase::Rcpt, b"250 2.1.5 ok\r\n".to_vec())
+            .await?;
+        if let Some(envelope) = self.envelope.as_mut().filter(|_| meant) {
+            envelope.forward_paths.push(path.to_owned());
+        }
+        Ok(next)
+    }
+
+    async fn data(&mut self) -> io::Result<Next> {
+        if !self.mail_said {
+            self.find("DATA before MAIL");
+        }
+        if self
+            .envelope
+            .as_ref()
+            .is_none_or(|e| e.forward_paths.is_empty())
+        {
+            self.occasion(Phase::DataInitiation);
+            return self.plain(554, "5.5.1 no valid recipients").await;
+        }
+        let (meant, next) = self
+            .answer(Phase::DataInitiation, b"354 go ahead\r\n".to_vec())
+            .await?;
+        if !meant || next != Next::Go {
+            return Ok(next);
+        }
+        let mut data = MailData::new();
+        if let Some(next) = self.take_mail_data(&mut data).await? {
+            return Ok(next);
+        }
+        let connection = self.wire.connection;
+        self.double.trace.record(connection, || {
+            Event::MailData(usize::try_from(data.taken).unwrap_or(0))
+        });
+        for (wrong, what) in [
+            (data.bare_cr, "mail data with a bare CR"),
+            (data.bare_lf, "mail data with a bare LF"),
+            (
+                data.unstuffed,
+                "a line of mail data begins with a single dot",
+            ),
+            (
+                !self.eight_bit && !data.message.is_ascii(),
+                "8-bit mail data without BODY=8BITMIME",
+            ),
+        ] {
+            if wrong {
+                self.find(what);
+            }
+        }
+        self.end_of_mail_data(data.message).await
+    }
+
+    /// Reads mail data to its end, at the plan's pace. `Some` if the connection ends before.
+    async fn take_mail_data(&mut self, data: &mut MailData) -> io::Result<Option<Next>> {
+        let plan = std::sync::Arc::clone(&self.double.plan);
+        let fault = plan.intake_fault();
+        let mut due = match fault {
+            Some(IntakeFault::Stop { after, .. } | IntakeFault::Interrupt { after, .. }) => {
+                Some(*after)
+            }
+            _ => None,
+        };
+        loop {
+            let room = due.map_or(u64::MAX, |after| after.saturating_sub(data.taken));
+            if room == 0 {
+                due = None;
+                match fault {
+                    Some(IntakeFault::Stop { heal: None, .. }) => return Ok(Some(Next::Stall)),
+                    Some(IntakeFault::Stop {
+                        heal: Some(heal), ..
+                    }) => sleep(*heal).await,
+                    Some(IntakeFault::Interrupt { fault, .. }) => {
+                        let (_, next) = self.fault(fault, b"250 2.0.0 ok\r\n").await?;
+                        if next != Next::Go {
+                            return Ok(Some(next));
+                        }
+                    }
+                    _ => {}
+                }
+                continue;
+            }
+            let mut most = usize::try_from(room).unwrap_or(usize::MAX);
+            if let Some(IntakeFault::Trickle { octets, every }) = fault {
+                sleep(*every).await;
+                most = usize::try_from(*octets).unwrap_or(usize::MAX);
+            }
+            if self.wire.buffered().is_empty() && !self.wire.read(most).await? {
+                return Ok(Some(Next::Close));
+            }
+            let buffered = self.wire.buffered();
+            let (taken, ended) =
+                data.take(buffered.get(..most.min(buffered.len())).unwrap_or_default());
+            self.wire.consume(taken);
+            if ended {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The end of mail data has arrived: the message is committed before anything is said.
+    async fn end_of_mail_data(&mut self, message: Vec<u8>) -> io::Result<Next> {
+        if !self.wire.buffered().is_empty() && !self.double.script.offers("PIPELINING") {
+            self.find("octets follow the end of mail data although PIPELINING is not in force");
+        }
+        let occasion = self.occasion(Phase::DataTermination);
+        let plan = std::sync::Arc::clone(&self.double.plan);
+        let fault = plan.server_fault(Phase::DataTermination, occasion);
+        let too_large = message.len() as u64 > self.double.script.size;
+        let normal = if too_large {
+            b"552 5.3.4 too large\r\n".to_vec()
+        } else {
+            b"250 2.0.0 queued\r\n".to_vec()
+        };
+        let commits = !too_large
+            && fault.is_none_or(|fault| fault.commit || means_success(&fault.say, &normal));
+        let envelope = self.envelope.take();
+        self.forget();
+        if let Some(mut delivery) = envelope.filter(|_| commits) {
+            delivery.octets = message;
+            self.double.ledger.commit(delivery);
+            let connection = self.wire.connection;
+            self.double.trace.record(connection, || Event::Committed);
+        }
+        match fault {
+            None => {
+                self.wire.write(&normal).await?;
+                Ok(Next::Go)
+            }
+            Some(fault) => Ok(self.fault(fault, &normal).await?.1),
+        }
+    }
+}
+
+/// Whether a saying means that the server goes on as if it had said `normal`.
+fn means_success(say: &Say, normal: &[u8]) -> bool {
+    match say {
+        Say::Normal | Say::Twice | Say::Half | Say::EndlessLine | Say::EndlessLines => normal
+            .first()
+            .is_some_and(|digit| matches!(digit, b'2' | b'3')),
+        Say::Reply { code, .. } => match normal.first() {
+            Some(b'3') => (300..400).contains(code),
+            _ => (200..300).contains(code),
+        },
+        Say::Raw(_) | Say::Nothing | Say::Garbage => false,
+    }
+}
+
+/// The path between angle brackets behind `FROM:` or `TO:`, and the parameters.
+fn path<'a>(rest: &'a str, keyword: &str) -> Option<(&'a str, &'a str)> {
+    let tag = rest.get(..keyword.len())?;
+    if !tag.eq_ignore_ascii_case(keyword) {
+        return None;
+    }
+    let rest = rest.get(keyword.len()..)?.strip_prefix('<')?;
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, c) in rest.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '>' if !quoted => {
+                let parameters = rest.get(at + 1..)?;
+                return Some((rest.get(..at)?, parameters.trim_start()));
+            }
+            _ => {}
+        }
+    }
+    None
+}

@@ -1,0 +1,128 @@
+//! The one scripted server, strict with its client, that runs on every network.
+
+mod dialogue;
+mod mail_data;
+mod wire;
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::ledger::Ledger;
+use crate::plan::Plan;
+use crate::trace::{Event, Trace};
+
+/// A stream that can be reset instead of closed.
+pub trait Abort {
+    /// Resets the connection: the peer's next read or write fails.
+    fn abort(self);
+}
+
+/// What the healthy server offers and calls itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Script {
+    /// How it names itself.
+    pub domain: String,
+    /// What it offers in its reply to EHLO, one keyword with its parameters each.
+    pub extensions: Vec<String>,
+    /// The largest message it takes, in octets.
+    pub size: u64,
+}
+
+impl Default for Script {
+    /// PIPELINING, SIZE with 10 MiB, 8BITMIME and ENHANCEDSTATUSCODES.
+    fn default() -> Self {
+        let size = 10 * 1024 * 1024;
+        Self {
+            domain: "double.example".to_owned(),
+            extensions: vec![
+                "PIPELINING".to_owned(),
+                format!("SIZE {size}"),
+                "8BITMIME".to_owned(),
+                "ENHANCEDSTATUSCODES".to_owned(),
+            ],
+            size,
+        }
+    }
+}
+
+impl Script {
+    /// Without the extension of this keyword.
+    #[must_use]
+    pub fn without(mut self, keyword: &str) -> Self {
+        self.extensions
+            .retain(|line| line.split(' ').next() != Some(keyword));
+        self
+    }
+
+    fn offers(&self, keyword: &str) -> bool {
+        self.extensions
+            .iter()
+            .any(|line| line.split(' ').next() == Some(keyword))
+    }
+}
+
+/// A double: a plan, and what is known of the clients that met it. Clones share all of it.
+#[derive(Clone, Debug)]
+pub struct Double {
+    plan: Arc<Plan>,
+    script: Arc<Script>,
+    ledger: Ledger,
+    trace: Trace,
+}
+
+impl Double {
+    /// A double that runs this plan over the default script, with a trace.
+    #[must_use]
+    pub fn new(plan: Plan) -> Self {
+        Self {
+            plan: Arc::new(plan),
+            script: Arc::default(),
+            ledger: Ledger::default(),
+            trace: Trace::new(),
+        }
+    }
+
+    /// With another script.
+    #[must_use]
+    pub fn with_script(mut self, script: Script) -> Self {
+        self.script = Arc::new(script);
+        self
+    }
+
+    /// Without a trace, for speed.
+    #[must_use]
+    pub fn without_trace(mut self) -> Self {
+        self.trace = Trace::off();
+        self
+    }
+
+    /// What goes wrong.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Mailbox and findings.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What happened.
+    #[must_use]
+    pub const fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Serves one connection to its end.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the stream; what was committed stays in the ledger.
+    pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Abort>(&self, stream: S) {
+        let connection = self.ledger.open();
+        self.trace.record(connection, || Event::Opened);
+        dialogue::run(self, stream, connection).await;
+    }
+}

@@ -1,0 +1,157 @@
+//! The server's end of a connection: lines in, sayings out at any pace.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::sleep;
+
+use crate::plan::{Pace, Say};
+use crate::trace::{Event, Trace};
+
+/// The longest command line that is held; a client that sends more is cut off.
+const LINE: usize = 16 * 1024;
+
+/// Octets read at once.
+const READ: usize = 4096;
+
+pub(super) struct Wire<S> {
+    pub(super) stream: S,
+    pub(super) trace: Trace,
+    pub(super) connection: u32,
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(super) fn new(stream: S, connection: u32, trace: Trace) -> Self {
+        Self {
+            stream,
+            trace,
+            connection,
+            buffer: Vec::new(),
+            start: 0,
+        }
+    }
+
+    /// Octets that were read and not yet used.
+    pub(super) fn buffered(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    pub(super) fn consume(&mut self, octets: usize) {
+        self.start += octets;
+        if self.start >= self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+        }
+    }
+
+    /// Reads at most `most` more octets; `false` at the end.
+    pub(super) async fn read(&mut self, most: usize) -> io::Result<bool> {
+        let mut octets = [0; READ];
+        let most = most.clamp(1, READ);
+        let space = octets.get_mut(..most).unwrap_or_default();
+        let count = self.stream.read(space).await?;
+        self.buffer
+            .extend_from_slice(octets.get(..count).unwrap_or_default());
+        Ok(count > 0)
+    }
+
+    /// The next command line with its line ending; `None` at the end.
+    pub(super) async fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            if let Some(end) = self.buffered().iter().position(|octet| *octet == b'\n') {
+                let line = self.buffered().get(..=end).unwrap_or_default().to_vec();
+                self.consume(line.len());
+                return Ok(Some(line));
+            }
+            if self.buffered().len() > LINE {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "endless command line",
+                ));
+            }
+            if !self.read(READ).await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Says something in place of `normal`.
+    pub(super) async fn say(&mut self, say: &Say, pace: Pace, normal: &[u8]) -> io::Result<()> {
+        let octets = match say {
+            Say::Normal => normal.to_vec(),
+            Say::Reply { code, text } => reply(*code, text),
+            Say::Raw(octets) => octets.clone(),
+            Say::Half => normal.get(..normal.len() / 2).unwrap_or_default().to_vec(),
+            Say::Nothing => Vec::new(),
+            Say::Garbage => b"\x16\x03\x01\xff\xfenonsense\x1b[2J\r\n".to_vec(),
+            Say::Twice => [normal, normal].concat(),
+            Say::EndlessLines => return self.say_endless(normal, pace, true).await,
+            Say::EndlessLine => return self.say_endless(normal, pace, false).await,
+        };
+        match pace {
+            Pace::AtOnce => self.write(&octets).await,
+            Pace::After(delay) => {
+                sleep(delay).await;
+                self.write(&octets).await
+            }
+            Pace::Drip(every) => {
+                for octet in octets.chunks(1) {
+                    sleep(every).await;
+                    self.write(octet).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The code of the normal reply and then no end.
+    async fn say_endless(&mut self, normal: &[u8], pace: Pace, lines: bool) -> io::Result<()> {
+        let mut line = normal.get(..3).unwrap_or(b"250").to_vec();
+        line.extend_from_slice(b"-and so on");
+        if lines {
+            line.extend_from_slice(b"\r\n");
+        }
+        if let Pace::After(delay) = pace {
+            sleep(delay).await;
+        }
+        let block = if lines {
+            line.repeat(64)
+        } else {
+            b"a".repeat(1024)
+        };
+        self.write(&line).await?;
+        loop {
+            match pace {
+                Pace::Drip(every) => {
+                    sleep(every).await;
+                    self.write(block.get(..line.len()).unwrap_or(b"a")).await?;
+                }
+                _ => self.write(&block).await?,
+            }
+        }
+    }
+
+    pub(super) async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        if octets.is_empty() {
+            return Ok(());
+        }
+        self.stream.write_all(octets).await?;
+        self.stream.flush().await?;
+        self.trace
+            .record(self.connection, || Event::Said(octets.to_vec()));
+        Ok(())
+    }
+}
+
+/// A reply of one line or several, by the text's line breaks.
+pub(super) fn reply(code: u16, text: &str) -> Vec<u8> {
+    let mut lines = text.split('\n').peekable();
+    let mut reply = String::new();
+    while let Some(line) = lines.next() {
+        let separator = if lines.peek().is_some() { '-' } else { ' ' };
+        reply.push_str(&format!("{code}{separator}{line}\r\n"));
+    }
+    reply.into_bytes()
+}

@@ -1,0 +1,145 @@
+//! What happened, in order and with times.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// One event at the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A connection was accepted.
+    Opened,
+    /// A command line, without CRLF.
+    Command(Vec<u8>),
+    /// Mail data was read up to its end: this many octets as they came.
+    MailData(usize),
+    /// The server wrote these octets.
+    Said(Vec<u8>),
+    /// The server put a message into the mailbox.
+    Committed,
+    /// The server ended the connection: `close`, `reset` or `stall`.
+    Ended(&'static str),
+    /// The client's end of the connection is gone.
+    Gone,
+    /// The client did something wrong.
+    Finding(String),
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Opened => f.write_str("=== connected"),
+            Self::Command(line) => write!(f, " -> {}", line.escape_ascii()),
+            Self::MailData(octets) => write!(f, " -> [{octets} octets of mail data]"),
+            Self::Said(octets) => {
+                let text = octets.strip_suffix(b"\r\n").unwrap_or(octets);
+                write!(f, "<-  {}", text.escape_ascii())
+            }
+            Self::Committed => f.write_str("=== committed to the mailbox"),
+            Self::Ended(how) => write!(f, "=== the server: {how}"),
+            Self::Gone => f.write_str("=== the client closed"),
+            Self::Finding(what) => write!(f, "!!! {what}"),
+        }
+    }
+}
+
+/// When an event happened, on which connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// Since the trace's first event.
+    pub at: Duration,
+    /// The connection, counted from 1.
+    pub connection: u32,
+    /// What happened.
+    pub event: Event,
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            at,
+            connection,
+            event,
+        } = self;
+        write!(f, "{:>10.3} s  {connection}  {event}", at.as_secs_f64())
+    }
+}
+
+/// A recorder, shared by its clones. Off, it costs nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    state: Option<Arc<Mutex<State>>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    start: Option<Instant>,
+    entries: Vec<Entry>,
+}
+
+impl Trace {
+    /// A recorder. Its clock starts with the first event.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            state: Some(Arc::default()),
+        }
+    }
+
+    /// None.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self { state: None }
+    }
+
+    fn state(&self) -> Option<MutexGuard<'_, State>> {
+        let state = self.state.as_ref()?;
+        Some(state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn record(&self, connection: u32, event: impl FnOnce() -> Event) {
+        if let Some(mut state) = self.state() {
+            let now = Instant::now();
+            let start = *state.start.get_or_insert(now);
+            state.entries.push(Entry {
+                at: now.saturating_duration_since(start),
+                connection,
+                event: event(),
+            });
+        }
+    }
+
+    /// Everything so far.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry> {
+        self.state()
+            .map(|state| state.entries.clone())
+            .unwrap_or_default()
+    }
+
+    /// A hash of everything so far (FNV-1a of its text): equal for equal runs.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.to_string()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash, octet| {
+                (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
+            })
+    }
+}
+
+impl fmt::Display for Trace {
+    /// One event a line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(state) = self.state() {
+            for entry in &state.entries {
+                writeln!(f, "{entry}")?;
+            }
+        }
+        Ok(())
+    }
+}
