@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use postbound::{Envelope, Limits, Phase, Require, Timeouts};
+use postbound::{Bounds, CancellationToken, Client, Connector, Envelope, Phase, Require, Timeouts};
 use simnet::Plan;
+use simnet::plan::{Plain, parse_duration};
 
 /// One experiment, complete in one line of text: `timeout=2s recipients=1 octets=400 -- v1 | rcpt: stall`.
 ///
@@ -66,9 +67,11 @@ impl Case {
     #[must_use]
     pub fn limits(&self) -> Timeouts {
         let uniform = Timeouts::uniform(self.timeout).unwrap_or_default();
-        self.timeouts.iter().fold(uniform, |timeouts, (phase, limit)| {
-            timeouts.with(*phase, *limit).unwrap_or(timeouts)
-        })
+        self.timeouts
+            .iter()
+            .fold(uniform, |timeouts, (phase, limit)| {
+                timeouts.with(*phase, *limit).unwrap_or(timeouts)
+            })
     }
 
     /// The envelope.
@@ -112,6 +115,29 @@ impl Case {
         message
     }
 
+    /// The client that is put to the test.
+    #[must_use]
+    pub fn client<C: Connector>(&self, connector: C) -> Client<C> {
+        Client::builder("double.example", 25)
+            .timeouts(self.limits())
+            .require(self.require())
+            .connector(connector)
+            .build()
+            .expect("a valid client")
+    }
+
+    /// The call's bounds, with this token.
+    pub fn bounds(&self, token: &CancellationToken) -> Bounds {
+        let bounds = Bounds::none()
+            .cancelled_by(token)
+            .reserve(self.reserve)
+            .linger(self.linger);
+        match self.deadline {
+            Some(deadline) => bounds.within(deadline),
+            None => bounds,
+        }
+    }
+
     /// The longest that the call may last: the sum of the limits, or the deadline if it is earlier,
     /// and the linger.
     #[must_use]
@@ -124,19 +150,13 @@ impl Case {
             .total();
         self.deadline.map_or(sum, |deadline| deadline.min(sum)) + self.linger
     }
-
-    /// The client's caps.
-    #[must_use]
-    pub fn caps(&self) -> Limits {
-        Limits::DEFAULT
-    }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "timeout={}", Millis(self.timeout))?;
+        write!(f, "timeout={}", Plain(self.timeout))?;
         for (phase, limit) in &self.timeouts {
-            write!(f, " timeout.{phase}={}", Millis(*limit))?;
+            write!(f, " timeout.{phase}={}", Plain(*limit))?;
         }
         write!(f, " recipients={} octets={}", self.recipients, self.octets)?;
         if self.all {
@@ -144,28 +164,15 @@ impl fmt::Display for Case {
         }
         for (name, value) in [("deadline", self.deadline), ("cancel", self.cancel)] {
             if let Some(value) = value {
-                write!(f, " {name}={}", Millis(value))?;
+                write!(f, " {name}={}", Plain(value))?;
             }
         }
         for (name, value) in [("reserve", self.reserve), ("linger", self.linger)] {
             if !value.is_zero() {
-                write!(f, " {name}={}", Millis(value))?;
+                write!(f, " {name}={}", Plain(value))?;
             }
         }
         write!(f, " -- {}", self.plan.one_line())
-    }
-}
-
-struct Millis(Duration);
-
-impl fmt::Display for Millis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
-        if millis > 0 && millis % 1000 == 0 {
-            write!(f, "{}s", millis / 1000)
-        } else {
-            write!(f, "{millis}ms")
-        }
     }
 }
 
@@ -260,28 +267,6 @@ fn number<T: FromStr>(value: &str) -> Result<T, String> {
         .map_err(|_| "expected a whole number that fits".to_owned())
 }
 
-/// A duration such as `250ms`, `2s` or `5m`.
-///
-/// # Errors
-/// If it is none, or over 24 hours.
-pub fn duration(value: &str) -> Result<Duration, String> {
-    let (digits, factor) = if let Some(digits) = value.strip_suffix("ms") {
-        (digits, 1)
-    } else if let Some(digits) = value.strip_suffix('s') {
-        (digits, 1_000)
-    } else if let Some(digits) = value.strip_suffix('m') {
-        (digits, 60_000)
-    } else {
-        (value, 0)
-    };
-    match digits.parse::<u64>() {
-        Ok(number) if factor > 0 && digits.bytes().all(|b| b.is_ascii_digit()) => {
-            let millis = number.saturating_mul(factor);
-            if millis > 24 * 60 * 60 * 1_000 {
-                return Err("at most 24 hours".to_owned());
-            }
-            Ok(Duration::from_millis(millis))
-        }
-        _ => Err("expected a time such as 250ms, 2s or 5m".to_owned()),
-    }
+fn duration(value: &str) -> Result<Duration, String> {
+    parse_duration(value).map_err(|expected| format!("expected {expected}"))
 }

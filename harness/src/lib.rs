@@ -1,1 +1,20 @@
-//! placeholder
+//! The proofs: cases, the networks they run on, the fault matrix and what must hold in each cell.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a proof that can't be set up has to stop, and no input of others gets here"
+)]
+
+pub mod arbitrary;
+pub mod case;
+pub mod matrix;
+pub mod property;
+pub mod report;
+pub mod run;
+
+pub use case::{Case, CaseError};
+pub use matrix::{Cell, Matrix};
+pub use property::{keeps, property};
+pub use report::{Claim, Report, Tolerance, Violation};

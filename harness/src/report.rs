@@ -33,14 +33,22 @@ impl Claim {
                 phase: None,
                 kind: "accepted",
                 code: Some(receipt.reply().code().get()),
-                accepted: receipt.recipients().iter().filter(|r| r.is_accepted()).count(),
+                accepted: receipt
+                    .recipients()
+                    .iter()
+                    .filter(|r| r.is_accepted())
+                    .count(),
             },
             Err(error) => Self {
                 outcome: error.outcome(),
                 phase: Some(error.phase()),
                 kind: kind(error.kind()),
                 code: error.reply().map(|reply| reply.code().get()),
-                accepted: error.recipients().iter().filter(|r| r.is_accepted()).count(),
+                accepted: error
+                    .recipients()
+                    .iter()
+                    .filter(|r| r.is_accepted())
+                    .count(),
             },
         }
     }
@@ -126,6 +134,17 @@ pub struct Violation {
     pub what: String,
 }
 
+impl Violation {
+    /// This guarantee was broken, so.
+    #[must_use]
+    pub fn new(guarantee: &'static str, what: impl Into<String>) -> Self {
+        Self {
+            guarantee,
+            what: what.into(),
+        }
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.guarantee, self.what)
@@ -141,7 +160,10 @@ impl Report {
 
         let promise = case.promise();
         if self.elapsed > promise + tolerance.late {
-            broken("g1", format!("took {:?}, promised {promise:?}", self.elapsed));
+            broken(
+                "g1",
+                format!("took {:?}, promised {promise:?}", self.elapsed),
+            );
         }
         if let Some(cancel) = case.cancel {
             let end = cancel + case.linger + tolerance.late;
@@ -151,11 +173,17 @@ impl Report {
             }
             if self.octets_after_cancel > 0 {
                 let octets = self.octets_after_cancel;
-                broken("g2", format!("wrote {octets} octets after the cancellation"));
+                broken(
+                    "g2",
+                    format!("wrote {octets} octets after the cancellation"),
+                );
             }
         }
         if self.open_streams > 0 {
-            broken("g3", format!("{} streams are still open", self.open_streams));
+            broken(
+                "g3",
+                format!("{} streams are still open", self.open_streams),
+            );
         }
         let honest = match self.claim.outcome {
             Outcome::Accepted => self.committed == 1,
@@ -164,7 +192,10 @@ impl Report {
         };
         if !honest {
             let (committed, claim) = (self.committed, &self.claim);
-            broken("g4", format!("claims \"{claim}\", the mailbox has {committed}"));
+            broken(
+                "g4",
+                format!("claims \"{claim}\", the mailbox has {committed}"),
+            );
         }
         if !self.intact {
             broken("g4", "what was committed is not what was sent".to_owned());

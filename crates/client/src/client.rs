@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use proto::{Config, EhloName, Envelope, Limits, Session, Timeouts, Timings};
+use proto::transparency::LineEndings;
+use proto::{
+    Config, EhloName, Envelope, Limits, Require, Session, Timeouts, Timings, TransactionOptions,
+};
 
 use crate::bounds::Bounds;
 use crate::clock;
@@ -40,6 +43,7 @@ struct Inner<C> {
     host: String,
     port: u16,
     config: Config,
+    options: TransactionOptions,
     connector: C,
 }
 
@@ -77,6 +81,7 @@ impl Client {
             ehlo_name: None,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
+            options: TransactionOptions::default(),
             connector: TcpConnector::new(),
         }
     }
@@ -142,7 +147,13 @@ impl<C: Connector> Client<C> {
         let mut connection = self.dial(&mut guard, bounds).await?;
         let dialled = *connection.timings();
         let result = connection
-            .send_with(&mut guard, envelope, message, Settings::new(), bounds)
+            .send_with(
+                &mut guard,
+                envelope,
+                message,
+                Settings::new(self.inner.options),
+                bounds,
+            )
             .await;
         let elapsed = clock::now().saturating_duration_since(started);
         match result {
@@ -172,6 +183,7 @@ impl<C: Connector> Client<C> {
             port,
             config,
             connector,
+            ..
         } = &*self.inner;
         let dial = Dial {
             connector,
@@ -215,6 +227,7 @@ pub struct ClientBuilder<C> {
     ehlo_name: Option<EhloName>,
     timeouts: Timeouts,
     limits: Limits,
+    options: TransactionOptions,
     connector: C,
 }
 
@@ -238,6 +251,18 @@ impl<C> ClientBuilder<C> {
         self
     }
 
+    /// Which recipients must be accepted for [`Client::send`]. Default: any.
+    pub fn require(mut self, require: Require) -> Self {
+        self.options.require = require;
+        self
+    }
+
+    /// What [`Client::send`] does with a bare CR or bare LF. Default: it becomes CRLF.
+    pub fn line_endings(mut self, line_endings: LineEndings) -> Self {
+        self.options.line_endings = line_endings;
+        self
+    }
+
     /// The network to use. Default: the operating system's TCP.
     pub fn connector<D: Connector>(self, connector: D) -> ClientBuilder<D> {
         ClientBuilder {
@@ -246,6 +271,7 @@ impl<C> ClientBuilder<C> {
             ehlo_name: self.ehlo_name,
             timeouts: self.timeouts,
             limits: self.limits,
+            options: self.options,
             connector,
         }
     }
@@ -270,6 +296,7 @@ impl<C> ClientBuilder<C> {
                 host: self.host,
                 port: self.port,
                 config,
+                options: self.options,
                 connector: self.connector,
             }),
         })

@@ -31,9 +31,9 @@ pub(crate) struct Settings<'e> {
 }
 
 impl Settings<'_> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(options: TransactionOptions) -> Self {
         Self {
-            options: TransactionOptions::default(),
+            options,
             body: None,
             on_progress: None,
         }
@@ -54,7 +54,7 @@ impl<'c, 'e, S: AsyncRead + AsyncWrite + Unpin> Transaction<'c, 'e, S> {
         Self {
             connection,
             envelope,
-            settings: Settings::new(),
+            settings: Settings::new(TransactionOptions::default()),
         }
     }
 

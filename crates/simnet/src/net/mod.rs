@@ -1,3 +1,167 @@
-//! The networks that the double runs on.
+//! The networks that the double runs on, and what each of them can't do.
 
+pub mod loopback;
 pub mod mem;
+mod shaped;
+#[cfg(feature = "turmoil")]
+pub mod turmoil;
+
+use std::fmt;
+use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use tokio::time::sleep;
+
+use crate::plan::{
+    ConnectFault, Direction, IntakeFault, LinkFault, Plan, ResolveFault, Rule, ServerFault, Then,
+};
+
+/// A network to run a plan on.
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a new backend has to be handled wherever they differ"
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Backend {
+    /// In memory, in virtual time.
+    Mem,
+    /// turmoil, in virtual ticks.
+    Turmoil,
+    /// Real sockets, in real time.
+    Loopback,
+}
+
+impl Backend {
+    /// Every backend.
+    pub const ALL: [Self; 3] = [Self::Mem, Self::Turmoil, Self::Loopback];
+
+    /// The backend's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mem => "mem",
+            Self::Turmoil => "turmoil",
+            Self::Loopback => "loopback",
+        }
+    }
+
+    /// Whether the backend can do all of the plan.
+    ///
+    /// # Errors
+    /// The rule that it can't do, and why. Such a plan is skipped and counted, never weakened.
+    pub fn can(self, plan: &Plan) -> Result<(), String> {
+        for rule in &plan.rules {
+            let why = match self {
+                Self::Mem => None,
+                Self::Turmoil => turmoil_cannot(rule),
+                Self::Loopback => loopback_cannot(rule),
+            };
+            if let Some(why) = why {
+                return Err(format!("{self} can't do `{rule}`: {why}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn resets(fault: &ServerFault) -> bool {
+    fault.then == Then::Reset
+}
+
+fn turmoil_cannot(rule: &Rule) -> Option<&'static str> {
+    match rule {
+        Rule::Connect {
+            fault: ConnectFault::Unreachable,
+            ..
+        } => Some("it only knows refused connections"),
+        Rule::Server { fault, .. } if resets(fault) => Some("it can't reset a connection at will"),
+        Rule::Intake(IntakeFault::Interrupt { fault, .. }) if resets(fault) => {
+            Some("it can't reset a connection at will")
+        }
+        Rule::Intake(IntakeFault::Trickle { .. }) => None,
+        Rule::Intake(_) | Rule::Link(LinkFault::Window(_)) => {
+            Some("its window counts writes, not octets")
+        }
+        Rule::Link(LinkFault::Coalesce { .. }) => Some("it can't hold octets back by the clock"),
+        Rule::Link(LinkFault::Blackhole { direction, .. }) if *direction != Direction::Both => {
+            Some("it only holds both directions at once")
+        }
+        _ => None,
+    }
+}
+
+fn loopback_cannot(rule: &Rule) -> Option<&'static str> {
+    match rule {
+        Rule::Connect { fault, .. } => match fault {
+            ConnectFault::Unreachable => Some("every loopback address has a route"),
+            ConnectFault::After(_) => Some("the kernel answers a SYN at once"),
+            ConnectFault::Blackhole if !cfg!(target_os = "linux") => {
+                Some("a full backlog drops SYNs only on Linux")
+            }
+            _ => None,
+        },
+        Rule::Link(LinkFault::Latency(_)) => Some("real sockets have the latency they have"),
+        Rule::Link(LinkFault::Coalesce { .. }) => Some("the kernel can't hold octets back"),
+        Rule::Link(LinkFault::Blackhole { direction, .. }) if *direction != Direction::Both => {
+            Some("the server can only stop as a whole")
+        }
+        _ => None,
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Backend {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|backend| backend.name() == name)
+            .ok_or_else(|| format!("{name:?} is no backend; there are mem, turmoil and loopback"))
+    }
+}
+
+/// Looks up any name, as the plan has it.
+async fn resolve(plan: &Plan, addresses: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
+    match plan.resolve_fault() {
+        Some(ResolveFault::Hang) => pending().await,
+        Some(ResolveFault::Fail) => Err(io::Error::new(io::ErrorKind::NotFound, "no such name")),
+        Some(ResolveFault::Empty) => Ok(Vec::new()),
+        Some(ResolveFault::After(delay)) => {
+            sleep(*delay).await;
+            Ok(addresses)
+        }
+        Some(ResolveFault::Addresses(_)) | None => Ok(addresses),
+    }
+}
+
+/// A connector of ours is one of the client's.
+#[cfg(feature = "client")]
+macro_rules! connector {
+    ($connector:ty, $stream:ty) => {
+        impl postbound::Connector for $connector {
+            type Stream = $stream;
+
+            async fn resolve(
+                &self,
+                host: &str,
+                port: u16,
+            ) -> std::io::Result<Vec<std::net::SocketAddr>> {
+                Self::resolve(self, host, port).await
+            }
+
+            async fn connect(&self, addr: std::net::SocketAddr) -> std::io::Result<$stream> {
+                Self::connect(self, addr).await
+            }
+        }
+    };
+}
+#[cfg(feature = "client")]
+use connector;

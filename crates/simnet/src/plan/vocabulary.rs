@@ -76,13 +76,13 @@ pub fn link_faults(scale: Duration) -> Vec<NamedFault> {
             "blackhole",
             "everything vanishes from the first octet on; the greeting never comes",
             false,
-            "link: blackhole after 1ms".to_owned(),
+            "link: blackhole after 1ms | greeting: after 5ms".to_owned(),
         ),
         fault(
             "blackhole-one-way",
             "what the client says never arrives",
             false,
-            "link: blackhole after 1ms to-server".to_owned(),
+            "link: blackhole after 1ms to-server | greeting: after 5ms".to_owned(),
         ),
         fault(
             "blackhole-heals",
@@ -334,7 +334,7 @@ fn mail_data(scale: Duration) -> Vec<NamedFault> {
             "trickle",
             "it reads little, but often enough",
             true,
-            small(&format!("trickle 16 every {short}")),
+            small(&format!("trickle 4096 every {short}")),
         ),
         fault(
             "interrupt-451",

@@ -23,7 +23,7 @@ pub use stream::Stream;
 
 use stream::{Counters, pair};
 
-use crate::plan::{ConnectFault, Direction, ResolveFault};
+use crate::plan::{ConnectFault, Direction};
 use crate::server::Double;
 
 /// An in-memory network with one double on it. Dropping it ends the double's connections.
@@ -150,6 +150,12 @@ fn number(address: SocketAddr) -> u16 {
 }
 
 impl Connector {
+    /// Octets that clients wrote, all connections together.
+    #[must_use]
+    pub fn client_octets(&self) -> u64 {
+        self.shared.client.octets.load(Ordering::Relaxed)
+    }
+
     /// The addresses of any name: one, unless the plan says otherwise.
     ///
     /// # Errors
@@ -159,16 +165,8 @@ impl Connector {
     /// Nothing is held.
     pub async fn resolve(&self, _host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let plan = self.shared.double.plan();
-        match plan.resolve_fault() {
-            Some(ResolveFault::Hang) => pending().await,
-            Some(ResolveFault::Fail) => {
-                return Err(io::Error::new(io::ErrorKind::NotFound, "no such name"));
-            }
-            Some(ResolveFault::Empty) => return Ok(Vec::new()),
-            Some(ResolveFault::After(delay)) => sleep(*delay).await,
-            Some(ResolveFault::Addresses(_)) | None => {}
-        }
-        Ok((1..=plan.addresses()).map(|n| address(n, port)).collect())
+        let addresses = (1..=plan.addresses()).map(|n| address(n, port)).collect();
+        crate::net::resolve(plan, addresses).await
     }
 
     /// A connection to one address, after a round trip.
@@ -206,14 +204,4 @@ impl Connector {
 }
 
 #[cfg(feature = "client")]
-impl postbound::Connector for Connector {
-    type Stream = Stream;
-
-    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        Self::resolve(self, host, port).await
-    }
-
-    async fn connect(&self, addr: SocketAddr) -> io::Result<Stream> {
-        Self::connect(self, addr).await
-    }
-}
+crate::net::connector!(Connector, Stream);

@@ -159,7 +159,7 @@ impl Pipe {
                 Some((_, Parcel::Octets(octets))) => self.arrived.extend(octets),
                 Some((_, Parcel::Fin)) if self.end == End::Open => self.end = End::Fin,
                 Some((_, Parcel::Rst)) => {
-                    // As on Linux: what was not read by then is gone.
+                    // The harsher of what operating systems do: what was not read by then is gone.
                     self.end = End::Rst;
                     self.arrived.clear();
                 }

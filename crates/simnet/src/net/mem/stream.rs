@@ -95,11 +95,10 @@ impl Stream {
                 if incoming.end == End::Rst {
                     return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
                 }
-                if outgoing.abandoned {
+                if outgoing.abandoned && incoming.rst_due().is_none() {
                     // What is sent to a closed socket is answered by a reset, a round trip later.
                     let latency = outgoing.shape.latency;
                     incoming.send_rst(now, latency);
-                    return Poll::Ready(Ok(usize::MAX));
                 }
                 match outgoing.room() {
                     0 => {
@@ -118,9 +117,7 @@ impl Stream {
         self.counters.octets.fetch_add(count, Ordering::Relaxed);
         let mut pipes = lock(&self.shared);
         let (_, outgoing) = both(&mut pipes, self.server);
-        if !outgoing.abandoned {
-            outgoing.send_octets(octets, Instant::now());
-        }
+        outgoing.send_octets(octets, Instant::now());
     }
 }
 

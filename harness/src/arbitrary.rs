@@ -1,0 +1,178 @@
+//! Cases drawn at random, so that deleting faults is how they shrink.
+
+use std::time::Duration;
+
+use postbound::Phase;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use simnet::Plan;
+use simnet::plan::{
+    ConnectFault, Direction, IntakeFault, LinkFault, Pace, ResolveFault, Rule, Say, ServerFault,
+    Then,
+};
+
+use crate::case::Case;
+
+fn millis(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
+    range.prop_map(Duration::from_millis)
+}
+
+/// Phases at which this release's server can be made to fail.
+const SERVER: [Phase; 8] = [
+    Phase::Greeting,
+    Phase::Ehlo,
+    Phase::Mail,
+    Phase::Rcpt,
+    Phase::DataInitiation,
+    Phase::DataTermination,
+    Phase::Reset,
+    Phase::Quit,
+];
+
+fn say() -> impl Strategy<Value = Say> {
+    prop_oneof![
+        4 => Just(Say::Normal),
+        2 => (select(vec![200u16, 220, 250, 251, 354, 421, 450, 500, 502, 504, 550, 554]), "[ -~]{0,20}")
+            .prop_map(|(code, text)| Say::Reply { code, text }),
+        1 => Just(Say::Half),
+        1 => Just(Say::Nothing),
+        1 => Just(Say::Garbage),
+        1 => Just(Say::Twice),
+        1 => Just(Say::EndlessLines),
+        1 => Just(Say::EndlessLine),
+        1 => vec(any::<u8>(), 0..40).prop_map(Say::Raw),
+    ]
+}
+
+fn pace() -> impl Strategy<Value = Pace> {
+    prop_oneof![
+        3 => Just(Pace::AtOnce),
+        1 => millis(1..4_000).prop_map(Pace::After),
+        1 => millis(1..1_500).prop_map(Pace::Drip),
+    ]
+}
+
+fn server_fault() -> impl Strategy<Value = ServerFault> {
+    let then = prop_oneof![
+        3 => Just(Then::Continue),
+        1 => Just(Then::Close),
+        1 => Just(Then::Reset),
+        1 => Just(Then::Stall),
+    ];
+    (say(), pace(), then).prop_map(|(say, pace, then)| ServerFault::say(say).pace(pace).then(then))
+}
+
+/// What a server may say in the middle of mail data without lying about a message that it then
+/// commits, or never got: against a lie no client can be honest.
+fn interruption() -> impl Strategy<Value = ServerFault> {
+    let say = prop_oneof![
+        select(vec![421u16, 451, 552, 554]).prop_map(|code| Say::Reply {
+            code,
+            text: "stop".to_owned()
+        }),
+        Just(Say::Nothing),
+        Just(Say::Garbage),
+        Just(Say::Half),
+    ];
+    let then = select(vec![Then::Close, Then::Reset, Then::Stall]);
+    (say, pace(), then).prop_map(|(say, pace, then)| ServerFault::say(say).pace(pace).then(then))
+}
+
+fn direction() -> impl Strategy<Value = Direction> {
+    select(vec![
+        Direction::Both,
+        Direction::ToServer,
+        Direction::ToClient,
+    ])
+}
+
+fn link_fault() -> impl Strategy<Value = LinkFault> {
+    prop_oneof![
+        millis(1..400).prop_map(LinkFault::Latency),
+        (direction(), 1u32..20)
+            .prop_map(|(direction, octets)| LinkFault::Fragment { direction, octets }),
+        (direction(), millis(1..100))
+            .prop_map(|(direction, every)| LinkFault::Coalesce { direction, every }),
+        (
+            direction(),
+            millis(1..5_000),
+            proptest::option::of(millis(1..3_000))
+        )
+            .prop_map(|(direction, after, heal)| LinkFault::Blackhole {
+                direction,
+                after,
+                heal
+            }),
+        (8u32..500).prop_map(LinkFault::Window),
+    ]
+}
+
+/// One fault out of the whole vocabulary.
+pub fn rule() -> impl Strategy<Value = Rule> {
+    prop_oneof![
+        1 => prop_oneof![
+            Just(ResolveFault::Hang),
+            Just(ResolveFault::Fail),
+            Just(ResolveFault::Empty),
+            millis(1..4_000).prop_map(ResolveFault::After),
+            (1u16..5).prop_map(ResolveFault::Addresses),
+        ].prop_map(Rule::Resolve),
+        1 => (proptest::option::of(1u16..4), prop_oneof![
+            Just(ConnectFault::Refuse),
+            Just(ConnectFault::Unreachable),
+            Just(ConnectFault::Blackhole),
+            millis(1..4_000).prop_map(ConnectFault::After),
+        ]).prop_map(|(address, fault)| Rule::Connect { address, fault }),
+        6 => (select(SERVER.to_vec()), proptest::option::of(1u16..3), server_fault(), any::<bool>())
+            .prop_map(|(phase, nth, mut fault, commit)| {
+                // A message that is committed and then refused is a lie, too.
+                let lies = matches!(&fault.say, Say::Reply { code, .. } if *code >= 400);
+                fault.commit = commit && phase == Phase::DataTermination && !lies;
+                Rule::Server { phase, nth, fault }
+            }),
+        1 => prop_oneof![
+            (1u64..600, proptest::option::of(millis(1..4_000)))
+                .prop_map(|(after, heal)| IntakeFault::Stop { after, heal }),
+            (1u32..100, millis(1..300))
+                .prop_map(|(octets, every)| IntakeFault::Trickle { octets, every }),
+            (1u64..600, interruption())
+                .prop_map(|(after, fault)| IntakeFault::Interrupt { after, fault }),
+        ].prop_map(Rule::Intake),
+        2 => link_fault().prop_map(Rule::Link),
+    ]
+}
+
+/// Any number of faults.
+pub fn plan() -> impl Strategy<Value = Plan> {
+    vec(rule(), 0..4).prop_map(Plan::of)
+}
+
+/// Any client against any plan.
+pub fn case() -> impl Strategy<Value = Case> {
+    (
+        plan(),
+        millis(500..3_000),
+        1u16..6,
+        prop_oneof![4 => 0u32..2_000, 1 => 60_000u32..200_000],
+        any::<bool>(),
+        proptest::option::weighted(0.3, millis(1..10_000)),
+        prop_oneof![2 => Just(Duration::ZERO), 1 => millis(1..2_000)],
+        prop_oneof![2 => Just(Duration::ZERO), 1 => millis(1..2_000)],
+        proptest::option::weighted(0.3, millis(0..8_000)),
+    )
+        .prop_map(
+            |(plan, timeout, recipients, octets, all, deadline, reserve, linger, cancel)| {
+                let mut case = Case::new(plan);
+                case.timeout = timeout;
+                case.recipients = recipients;
+                case.octets = octets;
+                case.all = all;
+                case.deadline = deadline;
+                case.reserve = reserve;
+                case.linger = linger;
+                case.cancel = cancel;
+                case
+            },
+        )
+}

@@ -1,0 +1,168 @@
+//! The fault matrix: every phase, every fault that it can have, every backend that can do it.
+
+use std::fmt;
+use std::time::Duration;
+
+use postbound::{Outcome, Phase};
+use simnet::net::Backend;
+use simnet::plan::vocabulary::{NamedFault, faults, link_faults};
+
+use crate::case::Case;
+use crate::report::{Report, Violation};
+use crate::run;
+
+/// One cell: a fault at a place on a backend.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Cell {
+    /// The phase, or `None` for the network itself.
+    pub phase: Option<Phase>,
+    /// The fault's name within the phase.
+    pub fault: &'static str,
+    /// The network.
+    pub backend: Backend,
+    /// The whole experiment.
+    pub case: Case,
+    harmless: bool,
+}
+
+/// What a cell showed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Everything held.
+    Holds(Box<Report>),
+    /// A guarantee was broken.
+    Broken(Box<Report>, Vec<Violation>),
+    /// The backend can't do this fault.
+    Skipped(String),
+}
+
+/// Every cell.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    cells: Vec<Cell>,
+}
+
+/// The limit of each phase, where time is virtual and where it is real.
+fn scale(backend: Backend) -> Duration {
+    match backend {
+        Backend::Mem | Backend::Turmoil => Duration::from_secs(2),
+        Backend::Loopback => Duration::from_millis(400),
+    }
+}
+
+impl Matrix {
+    /// The matrix on these backends.
+    #[must_use]
+    pub fn new(backends: &[Backend]) -> Self {
+        let mut cells = Vec::new();
+        for &backend in backends {
+            let scale = scale(backend);
+            let mut row = |phase, faults: Vec<NamedFault>| {
+                cells.extend(faults.into_iter().map(|fault| {
+                    let mut case = Case::new(fault.plan);
+                    case.timeout = scale;
+                    case.recipients = 2;
+                    if backend == Backend::Loopback && phase == Some(Phase::DataBlock) {
+                        // More than the smallest buffers of the kernel hide.
+                        case.octets = 200_000;
+                    }
+                    Cell {
+                        phase,
+                        fault: fault.name,
+                        backend,
+                        case,
+                        harmless: fault.harmless,
+                    }
+                }));
+            };
+            for phase in Phase::ALL {
+                row(Some(phase), faults(phase, scale));
+            }
+            row(None, link_faults(scale));
+        }
+        Self { cells }
+    }
+
+    /// The cells, by backend and phase.
+    #[must_use]
+    pub fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+}
+
+impl Cell {
+    /// Where the fault strikes: the phase, or `link`.
+    #[must_use]
+    pub fn place(&self) -> &'static str {
+        self.phase.map_or("link", Phase::name)
+    }
+
+    /// Runs the cell.
+    #[must_use]
+    pub fn run(&self) -> Verdict {
+        if let Err(skip) = self.backend.can(&self.case.plan) {
+            return Verdict::Skipped(skip);
+        }
+        let (report, tolerance) = run::on(self.backend, &self.case);
+        let mut violations = report.violations(&self.case, tolerance);
+        let delivered = report.claim.outcome == Outcome::Accepted;
+        if self.harmless != delivered {
+            let what = match self.harmless {
+                true => format!("a harmless fault, but {}", report.claim),
+                false => "a fault that must show, but the message was accepted".to_owned(),
+            };
+            violations.push(Violation::new("g7", what));
+        }
+        // A fault that makes the call fail is blamed on the phase where it strikes, and on the one
+        // that was waited for then where a server fault shows a phase late.
+        if let (Some(at), Some(named)) = (self.phase, report.claim.phase)
+            && !self.harmless
+            && !self.may_be_named(at, named)
+        {
+            violations.push(Violation::new(
+                "g6",
+                format!("a fault at {at}, but the error names {named}"),
+            ));
+        }
+        if violations.is_empty() {
+            Verdict::Holds(Box::new(report))
+        } else {
+            Verdict::Broken(Box::new(report), violations)
+        }
+    }
+
+    fn may_be_named(&self, at: Phase, named: Phase) -> bool {
+        if at == named {
+            return true;
+        }
+        match (at, self.fault) {
+            // Dead addresses are no fault of the look-up.
+            (Phase::Resolve, "all-blackholed") => named == Phase::Connect,
+            // A surplus reply shows where the next one is due.
+            (_, "twice") => named > at,
+            // A reset overtakes the replies of the group that were said before it.
+            (Phase::Rcpt | Phase::DataInitiation, "reset" | "half-then-reset") => {
+                (Phase::Mail..at).contains(&named)
+            }
+            // On real sockets a reset can be quicker than the connection's own completion.
+            (Phase::Greeting, "reset") => named == Phase::Connect,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.backend, self.place(), self.fault)
+    }
+}
+
+impl Verdict {
+    /// Whether everything held, as far as it was tried.
+    #[must_use]
+    pub const fn is_fine(&self) -> bool {
+        !matches!(self, Self::Broken(..))
+    }
+}

@@ -1,0 +1,76 @@
+//! Properties with a seed that is always the same unless one asks for another.
+
+use std::fmt::{Debug, Display};
+
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+use crate::case::Case;
+use crate::run;
+
+/// How many cases each property tries: `PROPTEST_CASES`, or `default`.
+fn cases(default: u32) -> u32 {
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(default)
+}
+
+/// The seed: `POSTBOUND_SEED`, or 1.
+#[must_use]
+pub fn seed() -> u64 {
+    std::env::var("POSTBOUND_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(1)
+}
+
+/// A source of cases for this seed.
+#[must_use]
+pub fn runner(seed: u64, cases: u32) -> TestRunner {
+    let mut octets = [0; 32];
+    octets[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 4_000,
+        ..Config::default()
+    };
+    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &octets))
+}
+
+/// Tries `check` on cases drawn from `strategy`, and shrinks the first that fails.
+///
+/// # Panics
+/// With the shrunk case and the one line that replays it.
+pub fn property<T: Debug + Display>(
+    default: u32,
+    strategy: impl Strategy<Value = T>,
+    check: impl Fn(&T) -> Result<(), String>,
+) {
+    let seed = seed();
+    let result = runner(seed, cases(default))
+        .run(&strategy, |case| check(&case).map_err(TestCaseError::fail));
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(why, case)) => {
+            panic!("{why}\n  seed {seed}; replay: postbound replay '{case}'")
+        }
+        Err(TestError::Abort(why)) => panic!("given up: {why}"),
+    }
+}
+
+/// Whether the case keeps this guarantee on the in-memory network.
+///
+/// # Errors
+/// How it was broken.
+pub fn keeps(guarantee: &str, case: &Case) -> Result<(), String> {
+    let violations = run::mem::run_quick(case).violations(case, run::mem::TOLERANCE);
+    match violations
+        .iter()
+        .find(|violation| violation.guarantee == guarantee)
+    {
+        Some(violation) => Err(violation.to_string()),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,163 @@
+//! G2: once its token is cancelled, a call ends at its next poll and writes nothing more.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use postbound::{CancellationToken, Outcome};
+use postbound_harness::{Case, arbitrary, keeps, property, run};
+use simnet::{Double, net::mem::Network};
+
+#[test]
+fn g2_cancellable_whatever_goes_wrong() {
+    property(4_000, arbitrary::case(), |case| keeps("g2", case));
+}
+
+#[test]
+fn g2_cancellable_at_every_virtual_millisecond() {
+    for plan in [
+        "v1 | link: latency 7ms",
+        "v1 | link: latency 3ms | link: fragment 5",
+        "v1 | link: window 32 | data-block: trickle 8 every 2ms",
+        "v1 | link: latency 2ms | ehlo: endless-lines; drip 1ms",
+        "v1 | link: latency 2ms | data-termination: commit; nothing; stall",
+    ] {
+        let mut case: Case = format!("timeout=300ms recipients=2 -- {plan}")
+            .parse()
+            .unwrap();
+        let whole = run::mem::run(&case).elapsed;
+        let millis = u64::try_from(whole.as_millis()).unwrap();
+        assert!(millis > 20, "{plan} is over too soon to be cancelled");
+        for at in 0..millis {
+            let at = Duration::from_millis(at);
+            case.cancel = Some(at);
+            let report = run::mem::run_quick(&case);
+            assert_eq!(report.violations(&case, run::mem::TOLERANCE), [], "{case}");
+            if report.claim.outcome != Outcome::Accepted {
+                assert_eq!(report.claim.kind, "cancelled", "{case}");
+                assert_eq!(report.elapsed, at, "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn g2_cancellable_at_every_poll() {
+    let case: Case = "timeout=1s recipients=3 -- v1 | link: window 16 | link: fragment 3 to-client"
+        .parse()
+        .unwrap();
+    let mut poll = 0;
+    loop {
+        poll += 1;
+        let ended_by_itself = run::paused(async {
+            let network = Network::new(Double::new(case.plan.clone()));
+            let client = case.client(network.connector());
+            let (envelope, message) = (case.envelope(), case.message());
+            let token = CancellationToken::new();
+            let mut call = pin!(client.send(&envelope, &message, case.bounds(&token)));
+            for _ in 1..poll {
+                let before = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
+                if before.is_ready() {
+                    return true;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            token.cancel();
+            let octets = network.client_octets();
+            match poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
+                Poll::Pending => panic!("poll {poll} did not end the cancelled call"),
+                // QUIT is cut short, and the delivered message stays delivered.
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => assert!(error.is_cancelled(), "{error}"),
+            }
+            assert_eq!(
+                network.client_octets(),
+                octets,
+                "octets left after poll {poll}"
+            );
+            assert_eq!(
+                network.client_streams(),
+                0,
+                "a stream is open after poll {poll}"
+            );
+            false
+        });
+        if ended_by_itself {
+            break;
+        }
+    }
+    assert!(poll > 50, "only {poll} polls");
+}
+
+#[test]
+fn g2_cancellable_before_the_first_poll() {
+    run::paused(async {
+        let network = Network::new(Double::new("v1".parse().unwrap()));
+        let case = Case::default();
+        let token = CancellationToken::new();
+        token.cancel();
+        let error = case
+            .client(network.connector())
+            .connect(&token)
+            .await
+            .unwrap_err();
+        assert!(error.is_cancelled());
+        assert_eq!(network.double().ledger().connections(), 0);
+    });
+}
+
+#[test]
+fn g2_cancellable_by_any_of_several_tokens() {
+    run::paused(async {
+        let network = Network::new(Double::new("v1 | greeting: stall".parse().unwrap()));
+        let case = Case::default();
+        let tokens = [CancellationToken::new(), CancellationToken::new()];
+        let second = tokens[1].clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            second.cancel();
+        });
+        let begun = tokio::time::Instant::now();
+        let error = case
+            .client(network.connector())
+            .connect(tokens.as_slice())
+            .await
+            .unwrap_err();
+        assert!(error.is_cancelled());
+        assert_eq!(begun.elapsed(), Duration::from_millis(50));
+    });
+}
+
+#[test]
+fn g2_cancellable_and_a_reply_that_has_already_arrived_is_still_the_truth() {
+    // The final reply arrives in the very millisecond of the cancellation.
+    let mut case: Case = "timeout=1s -- v1 | data-termination: after 100ms"
+        .parse()
+        .unwrap();
+    let whole = run::mem::run(&case).elapsed;
+    // QUIT takes the last round trip.
+    case.cancel = Some(whole - Duration::from_millis(2));
+    let report = run::mem::run(&case);
+    assert_eq!(report.claim.outcome, Outcome::Accepted, "{}", report.events);
+}
+
+#[test]
+fn g2_cancellable_with_a_linger_that_turns_ambiguous_into_the_truth() {
+    let mut case: Case = "timeout=1s cancel=50ms -- v1 | data-termination: after 100ms"
+        .parse()
+        .unwrap();
+    let report = run::mem::run(&case);
+    assert_eq!(report.claim.outcome, Outcome::Ambiguous);
+    assert_eq!(report.elapsed, Duration::from_millis(50));
+
+    case.linger = Duration::from_millis(100);
+    let report = run::mem::run(&case);
+    assert_eq!(report.claim.outcome, Outcome::Accepted);
+    assert!(report.elapsed < Duration::from_millis(150));
+
+    case.linger = Duration::from_millis(20);
+    let report = run::mem::run(&case);
+    assert_eq!(report.claim.outcome, Outcome::Ambiguous);
+    assert_eq!(report.elapsed, Duration::from_millis(70));
+}

@@ -1,0 +1,164 @@
+//! G4: every result states the outcome, and the server's mailbox agrees.
+
+use postbound::Outcome;
+use postbound_harness::{Case, arbitrary, keeps, property, run};
+
+#[test]
+fn g4_honest_whatever_goes_wrong() {
+    property(8_000, arbitrary::case(), |case| keeps("g4", case));
+}
+
+#[test]
+fn the_client_keeps_the_protocol_whatever_goes_wrong() {
+    property(4_000, arbitrary::case(), |case| keeps("protocol", case));
+}
+
+fn claims(plan: &str) -> (Outcome, usize, String) {
+    let case: Case = format!("timeout=1s recipients=2 -- {plan}")
+        .parse()
+        .unwrap();
+    let report = run::mem::run(&case);
+    assert_eq!(
+        report.violations(&case, run::mem::TOLERANCE),
+        [],
+        "{}",
+        report.events
+    );
+    (
+        report.claim.outcome,
+        report.committed,
+        report.claim.to_string(),
+    )
+}
+
+#[test]
+fn g4_honest_about_a_final_reply_that_was_lost() {
+    for plan in [
+        "commit; stall",
+        "commit; close",
+        "commit; reset",
+        "commit; half; close",
+    ] {
+        let (outcome, committed, _) = claims(&format!("v1 | data-termination: {plan}"));
+        assert_eq!((outcome, committed), (Outcome::Ambiguous, 1), "{plan}");
+    }
+    let (outcome, committed, _) = claims("v1 | data-termination: close");
+    assert_eq!((outcome, committed), (Outcome::Ambiguous, 0));
+}
+
+#[test]
+fn g4_honest_until_the_last_octet_has_left() {
+    // The window closes on all but the last octets of the end of mail data.
+    let case: Case = "timeout=1s octets=0 -- v1 | link: window 20 | data-block: stop after 1"
+        .parse()
+        .unwrap();
+    let report = run::mem::run(&case);
+    assert_eq!(
+        report.claim.outcome,
+        Outcome::NotAccepted,
+        "{}",
+        report.events
+    );
+    assert_eq!(
+        report.claim.to_string(),
+        "not accepted, timed-out at data-block"
+    );
+}
+
+#[test]
+fn g4_honest_about_refusals_in_the_middle_of_the_mail_data() {
+    for code in [421, 451, 552] {
+        let (outcome, committed, claim) = claims(&format!(
+            "v1 | link: window 64 | data-block: interrupt after 20; reply {code} no; stall"
+        ));
+        assert_eq!((outcome, committed), (Outcome::NotAccepted, 0));
+        assert_eq!(
+            claim,
+            format!("not accepted, refused at data-block ({code})")
+        );
+    }
+}
+
+#[test]
+fn g4_honest_about_a_421_wherever_it_comes() {
+    for phase in [
+        "greeting",
+        "ehlo",
+        "mail",
+        "rcpt",
+        "data-initiation",
+        "data-termination",
+    ] {
+        let (outcome, _, claim) = claims(&format!("v1 | {phase}: reply 421 4.3.2 closing; close"));
+        assert_eq!(outcome, Outcome::NotAccepted);
+        assert_eq!(claim, format!("not accepted, refused at {phase} (421)"));
+    }
+}
+
+#[test]
+fn g4_honest_helo_is_tried_only_where_ehlo_is_not_known() {
+    for code in [500, 502, 504] {
+        let (outcome, _, claim) = claims(&format!("v1 | ehlo#1: reply {code} what"));
+        assert_eq!(outcome, Outcome::Accepted, "{claim}");
+    }
+    for code in [421, 450, 501, 503, 530, 550, 554] {
+        let (_, _, claim) = claims(&format!("v1 | ehlo#1: reply {code} no"));
+        assert_eq!(claim, format!("not accepted, refused at ehlo ({code})"));
+    }
+}
+
+#[test]
+fn g4_honest_a_refusal_is_not_hidden_by_what_follows_it() {
+    for then in ["stall", "close", "reset"] {
+        let (_, _, claim) = claims(&format!("v1 | mail: reply 550 5.7.1 no | rcpt: {then}"));
+        assert_eq!(claim, "not accepted, refused at mail (550)", "{then}");
+    }
+    let (_, _, claim) = claims("v1 | rcpt: reply 550 5.1.1 nobody | quit: stall");
+    assert_eq!(claim, "not accepted, refused at rcpt (550)");
+}
+
+#[test]
+fn g4_honest_partial_acceptance_is_an_answer_unless_all_are_required() {
+    let plan = "v1 | rcpt#2: reply 550 5.1.1 nobody";
+    let case: Case = format!("timeout=1s recipients=3 -- {plan}")
+        .parse()
+        .unwrap();
+    let report = run::mem::run(&case);
+    assert_eq!(
+        (report.claim.outcome, report.claim.accepted),
+        (Outcome::Accepted, 2)
+    );
+    let case: Case = format!("timeout=1s recipients=3 require=all -- {plan}")
+        .parse()
+        .unwrap();
+    let report = run::mem::run(&case);
+    assert_eq!(
+        report.claim.to_string(),
+        "not accepted, refused at rcpt (550)"
+    );
+    assert_eq!(report.committed, 0);
+}
+
+#[test]
+fn g4_honest_the_reserve_makes_an_expiring_deadline_definite() {
+    let slow = "v1 | data-initiation: after 800ms | data-termination: commit; stall";
+    let ambiguous: Case = format!("timeout=2s deadline=1s -- {slow}").parse().unwrap();
+    assert_eq!(run::mem::run(&ambiguous).claim.outcome, Outcome::Ambiguous);
+    let definite: Case = format!("timeout=2s deadline=1s reserve=500ms -- {slow}")
+        .parse()
+        .unwrap();
+    let report = run::mem::run(&definite);
+    assert_eq!(
+        (report.claim.outcome, report.committed),
+        (Outcome::NotAccepted, 0)
+    );
+    assert_eq!(report.elapsed, std::time::Duration::from_millis(500));
+}
+
+#[test]
+fn g4_honest_an_unwanted_354_closes_the_connection() {
+    let (outcome, committed, claim) =
+        claims("v1 | rcpt: reply 550 5.1.1 nobody | data-initiation: reply 354 go on");
+    assert_eq!((outcome, committed), (Outcome::NotAccepted, 0));
+    assert_eq!(claim, "not accepted, refused at rcpt (550)");
+}

@@ -1,0 +1,47 @@
+//! Every cell of the fault matrix, on every backend.
+
+use postbound_harness::{Matrix, matrix::Verdict};
+use simnet::net::Backend;
+
+fn holds_on(backend: Backend) {
+    let (mut held, mut skipped, mut broken) = (0, 0, Vec::new());
+    for cell in Matrix::new(&[backend]).cells() {
+        match cell.run() {
+            Verdict::Holds(_) => held += 1,
+            Verdict::Skipped(_) => skipped += 1,
+            Verdict::Broken(report, violations) => {
+                let lines: Vec<_> = violations.iter().map(ToString::to_string).collect();
+                broken.push(format!(
+                    "{cell}: {}\n  replay: postbound replay --backend {backend} '{}'\n{}",
+                    lines.join("; "),
+                    cell.case,
+                    report.events
+                ));
+            }
+            other => panic!("a verdict without a meaning: {other:?}"),
+        }
+    }
+    println!("{backend}: {held} cells hold, {skipped} skipped");
+    assert!(
+        broken.is_empty(),
+        "{} cells are broken:\n{}",
+        broken.len(),
+        broken.join("\n")
+    );
+    assert!(held > skipped, "more was skipped than tried");
+}
+
+#[test]
+fn every_cell_holds_in_memory() {
+    holds_on(Backend::Mem);
+}
+
+#[test]
+fn every_cell_holds_on_turmoil() {
+    holds_on(Backend::Turmoil);
+}
+
+#[test]
+fn every_cell_holds_on_loopback() {
+    holds_on(Backend::Loopback);
+}
