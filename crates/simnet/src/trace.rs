@@ -121,6 +121,14 @@ impl Trace {
             .unwrap_or_default()
     }
 
+    /// Takes everything so far out, so that a double that runs for long does not grow.
+    #[must_use]
+    pub fn drain(&self) -> Vec<Entry> {
+        self.state()
+            .map(|mut state| std::mem::take(&mut state.entries))
+            .unwrap_or_default()
+    }
+
     /// A hash of everything so far (FNV-1a of its text): equal for equal runs.
     #[must_use]
     pub fn hash(&self) -> u64 {

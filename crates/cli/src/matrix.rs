@@ -1,0 +1,296 @@
+//! `postbound matrix`: the fault matrix as a table, and as many random cases as one likes.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use harness::matrix::Verdict;
+use harness::{Cell, Matrix, arbitrary, property, run};
+use indicatif::{ProgressBar, ProgressStyle};
+use postbound::{Outcome, Phase};
+use proptest::strategy::{Strategy, ValueTree};
+use serde_json::json;
+use simnet::net::Backend;
+
+use crate::duration;
+use crate::exit::{self, Stop};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The networks to run on; several with commas between them
+    #[arg(long, value_delimiter = ',', default_value = "mem")]
+    backend: Vec<Backend>,
+    /// Behind the matrix, this many random cases on mem
+    #[arg(long, default_value_t = 0)]
+    cases: u64,
+    /// Behind the matrix, random cases for this long
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    seconds: Option<Duration>,
+    /// The seed of the random cases
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only every n-th random case, beginning with the i-th: for several machines
+    #[arg(long, value_name = "I/N", default_value = "1/1", value_parser = shard)]
+    shard: (u64, u64),
+    /// List every cell
+    #[arg(long)]
+    all: bool,
+    /// Print one JSON object a cell and a summary
+    #[arg(long)]
+    json: bool,
+}
+
+fn shard(text: &str) -> Result<(u64, u64), String> {
+    text.split_once('/')
+        .and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)))
+        .filter(|(i, n)| (1..=*n).contains(i))
+        .ok_or_else(|| "expected I/N with I from 1 to N, such as 2/8".to_owned())
+}
+
+/// What became of a set of cells.
+#[derive(Default)]
+struct Row {
+    held: usize,
+    skipped: usize,
+    broken: usize,
+    outcomes: BTreeMap<Outcome, usize>,
+    /// The cell that took the largest part of its promise.
+    closest: Option<(Duration, Duration)>,
+}
+
+/// The matrix's result, to be shown.
+pub(crate) struct Shown {
+    pub(crate) table: Table,
+    pub(crate) broken: Vec<String>,
+    pub(crate) held: usize,
+    pub(crate) skipped: BTreeMap<String, usize>,
+}
+
+pub(crate) fn bar(total: u64, unit: &str) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let template = format!("{{bar:40}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Runs the matrix on these networks.
+pub(crate) fn matrix(backends: &[Backend], each: impl Fn(&Cell, &Verdict)) -> Shown {
+    let matrix = Matrix::new(backends);
+    let bar = bar(matrix.cells().len() as u64, "cells");
+    let mut rows: BTreeMap<(Backend, usize), (&'static str, Row)> = BTreeMap::new();
+    let (mut broken, mut held, mut skipped) = (Vec::new(), 0, BTreeMap::new());
+    for cell in matrix.cells() {
+        let verdict = cell.run();
+        each(cell, &verdict);
+        let place = cell.phase.map_or(Phase::COUNT, Phase::index);
+        let (_, row) = rows
+            .entry((cell.backend, place))
+            .or_insert_with(|| (cell.place(), Row::default()));
+        match &verdict {
+            Verdict::Holds(report) => {
+                held += 1;
+                row.held += 1;
+                *row.outcomes.entry(report.claim.outcome).or_default() += 1;
+                let promise = cell.case.promise();
+                let part = |(took, of): (Duration, Duration)| took.as_secs_f64() / of.as_secs_f64();
+                let this = (report.elapsed, promise);
+                if row.closest.is_none_or(|closest| part(this) > part(closest)) {
+                    row.closest = Some(this);
+                }
+            }
+            Verdict::Broken(report, violations) => {
+                row.broken += 1;
+                let what: Vec<_> = violations.iter().map(ToString::to_string).collect();
+                broken.push(format!(
+                    "{cell}: {}\n  replay: postbound replay --backend {} '{}'\n{}",
+                    what.join("; "),
+                    cell.backend,
+                    cell.case,
+                    report.events
+                ));
+            }
+            Verdict::Skipped(why) => {
+                row.skipped += 1;
+                let why = why.rsplit(": ").next().unwrap_or(why);
+                *skipped
+                    .entry(format!("{}: {why}", cell.backend))
+                    .or_default() += 1;
+            }
+            _ => {}
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header([
+        "network",
+        "fault at",
+        "faults",
+        "held",
+        "skipped",
+        "accepted",
+        "not accepted",
+        "ambiguous",
+        "longest call",
+        "promised",
+    ]);
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for ((backend, _), (place, row)) in &rows {
+        let count = |outcome| {
+            row.outcomes
+                .get(&outcome)
+                .copied()
+                .unwrap_or_default()
+                .to_string()
+        };
+        let seconds = |d: Duration| format!("{:.3} s", d.as_secs_f64());
+        table.add_row([
+            backend.to_string(),
+            (*place).to_owned(),
+            (row.held + row.skipped + row.broken).to_string(),
+            if row.broken > 0 {
+                format!("{} BROKEN", row.broken)
+            } else {
+                row.held.to_string()
+            },
+            row.skipped.to_string(),
+            count(Outcome::Accepted),
+            count(Outcome::NotAccepted),
+            count(Outcome::Ambiguous),
+            row.closest
+                .map(|(took, _)| seconds(took))
+                .unwrap_or_default(),
+            row.closest.map(|(_, of)| seconds(of)).unwrap_or_default(),
+        ]);
+    }
+    Shown {
+        table,
+        broken,
+        held,
+        skipped,
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
+    let shown = matrix(&arguments.backend, |cell, verdict| {
+        each(arguments, cell, verdict)
+    });
+    if !arguments.json {
+        println!("{}", shown.table);
+        println!("{} cells hold", shown.held);
+        for (why, count) in &shown.skipped {
+            println!("{count} skipped: {why}");
+        }
+    }
+    for broken in &shown.broken {
+        eprintln!("BROKEN {broken}");
+    }
+    let sweep = sweep(arguments);
+    if arguments.json {
+        println!(
+            "{}",
+            json!({"held": shown.held, "broken": shown.broken.len(), "skipped": shown.skipped, "random": sweep.cases, "random_broken": sweep.broken})
+        );
+    }
+    Ok(if shown.broken.is_empty() && sweep.broken == 0 {
+        exit::OK
+    } else {
+        exit::BROKEN
+    })
+}
+
+fn each(arguments: &Arguments, cell: &Cell, verdict: &Verdict) {
+    let (word, report) = match verdict {
+        Verdict::Holds(report) => ("holds", Some(report)),
+        Verdict::Broken(report, _) => ("BROKEN", Some(report)),
+        _ => ("skipped", None),
+    };
+    let promise = cell.case.promise().as_secs_f64();
+    if arguments.json {
+        let object = json!({
+            "backend": cell.backend.name(), "place": cell.place(), "fault": cell.fault, "case": cell.case.to_string(),
+            "verdict": word, "promise": promise,
+            "elapsed": report.map(|r| r.elapsed.as_secs_f64()),
+            "claim": report.map(|r| r.claim.to_string()),
+            "mailbox": report.map(|r| r.committed),
+        });
+        println!("{object}");
+    } else if arguments.all {
+        match report {
+            Some(report) => println!(
+                "{word:<8}{:<50}{:>8.3} of {promise:>7.3} s  {}, mailbox {}",
+                cell.to_string(),
+                report.elapsed.as_secs_f64(),
+                report.claim,
+                report.committed
+            ),
+            None => println!("{word:<8}{cell}"),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Sweep {
+    cases: u64,
+    broken: u64,
+}
+
+/// Random cases on the in-memory network, until enough were tried or the time is up.
+fn sweep(arguments: &Arguments) -> Sweep {
+    let mut sweep = Sweep::default();
+    if arguments.cases == 0 && arguments.seconds.is_none() {
+        return sweep;
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a person's patience is real time"
+    )]
+    let begun = Instant::now();
+    let (shard, shards) = arguments.shard;
+    let bar = bar(arguments.cases, "random cases");
+    let mut runner = property::runner(arguments.seed, 1);
+    let strategy = arbitrary::case();
+    let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
+    for number in 0.. {
+        let enough = arguments.cases > 0 && sweep.cases >= arguments.cases;
+        if enough
+            || arguments
+                .seconds
+                .is_some_and(|most| begun.elapsed() >= most)
+        {
+            break;
+        }
+        let Ok(tree) = strategy.new_tree(&mut runner) else {
+            break;
+        };
+        if number % shards != shard - 1 {
+            continue;
+        }
+        let case = tree.current();
+        let report = run::mem::run_quick(&case);
+        sweep.cases += 1;
+        *outcomes.entry(report.claim.outcome).or_default() += 1;
+        for violation in report.violations(&case, run::mem::TOLERANCE) {
+            sweep.broken += 1;
+            bar.suspend(|| eprintln!("BROKEN {violation}\n  replay: postbound replay '{case}'"));
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if !arguments.json {
+        let rate = sweep.cases as f64 / begun.elapsed().as_secs_f64();
+        println!(
+            "{} random cases of seed {} (shard {shard}/{shards}), {} violations, {rate:.0} a second",
+            sweep.cases, arguments.seed, sweep.broken
+        );
+        for (outcome, count) in outcomes {
+            println!("  {count} {outcome}");
+        }
+    }
+    sweep
+}

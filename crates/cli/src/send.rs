@@ -1,0 +1,320 @@
+//! `postbound send`.
+
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use postbound::{
+    Bounds, CancellationToken, Client, EhloName, Envelope, Error, ForwardPath, LineEndings, Phase,
+    Receipt, Recipient, Require, ReversePath, Timeouts, Timings,
+};
+use serde_json::{Value, json};
+
+use crate::exit::{self, Stop};
+use crate::{duration, runtime};
+
+/// The spelling of options follows swaks where they mean the same.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The server: a domain or an IP address, with the port behind a colon if need be
+    #[arg(short, long, value_name = "HOST[:PORT]")]
+    server: String,
+    /// The server's port [default: 25]
+    #[arg(short, long)]
+    port: Option<u16>,
+    /// The reverse-path; empty or `<>` for the null reverse-path
+    #[arg(short, long, value_name = "MAILBOX")]
+    from: ReversePath,
+    /// A forward-path; several with commas between them, or the option again
+    #[arg(
+        short,
+        long,
+        required = true,
+        value_delimiter = ',',
+        value_name = "MAILBOX"
+    )]
+    to: Vec<ForwardPath>,
+    /// How to name oneself in EHLO
+    #[arg(long, alias = "helo", value_name = "NAME")]
+    ehlo: Option<EhloName>,
+    /// The message: a file, or `-` for standard input
+    #[arg(short, long, default_value = "-", value_name = "FILE")]
+    data: PathBuf,
+    /// End at the latest after this long, such as 30s
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    deadline: Option<Duration>,
+    /// Keep this much of the deadline for the final reply, or stop before it is ambiguous
+    #[arg(long, value_parser = duration, default_value = "0ms", value_name = "TIME")]
+    reserve: Duration,
+    /// Wait this much longer for the final reply after a cancellation or an expiry
+    #[arg(long, value_parser = duration, default_value = "0ms", value_name = "TIME")]
+    linger: Duration,
+    /// The set of limits to start from
+    #[arg(long, value_enum, default_value_t = Preset::Interactive)]
+    timeouts: Preset,
+    /// The same limit for every phase
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    timeout: Option<Duration>,
+    /// The limit of one phase, such as greeting=20s; may be given again
+    #[arg(long, value_name = "PHASE=TIME")]
+    limit: Vec<String>,
+    /// Send nothing unless every recipient is accepted
+    #[arg(long)]
+    require_all: bool,
+    /// Refuse a message with bare CR or LF instead of making each a CRLF
+    #[arg(long)]
+    refuse_bare_line_endings: bool,
+    /// Send nothing: only show how long it could take at most
+    #[arg(long)]
+    plan: bool,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Preset {
+    /// For somebody who waits
+    Interactive,
+    /// RFC 5321's minima, for a queue
+    Rfc5321,
+}
+
+fn usage(why: impl ToString) -> Stop {
+    Stop::new(exit::USAGE, why.to_string())
+}
+
+fn timeouts(arguments: &Arguments) -> Result<Timeouts, Stop> {
+    let mut timeouts = match (arguments.timeout, arguments.timeouts) {
+        (Some(limit), _) => Timeouts::uniform(limit).map_err(usage)?,
+        (None, Preset::Interactive) => Timeouts::INTERACTIVE,
+        (None, Preset::Rfc5321) => Timeouts::RFC5321,
+    };
+    for limit in &arguments.limit {
+        let (phase, time) = limit.split_once('=').ok_or_else(|| {
+            usage(format!(
+                "--limit {limit:?}: write PHASE=TIME, such as greeting=20s"
+            ))
+        })?;
+        let phase: Phase = phase.parse().map_err(|e| usage(format!("--limit: {e}")))?;
+        let time = duration(time).map_err(|e| usage(format!("--limit {limit:?}: {e}")))?;
+        timeouts = timeouts.with(phase, time).map_err(usage)?;
+    }
+    Ok(timeouts)
+}
+
+/// Host and port, with an IPv6 address in brackets if a port follows it.
+fn server(arguments: &Arguments) -> Result<(String, u16), Stop> {
+    let text = &arguments.server;
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest
+            .split_once(']')
+            .ok_or_else(|| usage(format!("--server {text:?}: there is no closing bracket")))?;
+        (host, rest.strip_prefix(':'))
+    } else if text.matches(':').count() == 1 {
+        let (host, port) = text.split_once(':').unwrap_or((text, ""));
+        (host, Some(port))
+    } else {
+        (text.as_str(), None)
+    };
+    let port = match (port, arguments.port) {
+        (Some(_), Some(_)) => {
+            return Err(usage("the port is given twice, in --server and in --port"));
+        }
+        (Some(port), None) => port
+            .parse()
+            .map_err(|_| usage(format!("--server {text:?}: {port:?} is no port")))?,
+        (None, port) => port.unwrap_or(25),
+    };
+    Ok((host.to_owned(), port))
+}
+
+fn message(arguments: &Arguments) -> Result<Vec<u8>, Stop> {
+    let input = |error| {
+        let file = arguments.data.display();
+        Stop::new(
+            exit::INPUT,
+            format!("the message {file} can't be read: {error}"),
+        )
+    };
+    if arguments.data.as_os_str() == "-" {
+        let mut message = Vec::new();
+        std::io::stdin()
+            .lock()
+            .read_to_end(&mut message)
+            .map_err(input)?;
+        Ok(message)
+    } else {
+        fs::read(&arguments.data).map_err(input)
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
+    let timeouts = timeouts(arguments)?;
+    let (host, port) = server(arguments)?;
+    let require = if arguments.require_all {
+        Require::AllRecipients
+    } else {
+        Require::AnyRecipient
+    };
+    let line_endings = if arguments.refuse_bare_line_endings {
+        LineEndings::Refuse
+    } else {
+        LineEndings::Normalize
+    };
+    let mut builder = Client::builder(host, port)
+        .timeouts(timeouts)
+        .require(require)
+        .line_endings(line_endings);
+    if let Some(name) = &arguments.ehlo {
+        builder = builder.ehlo_name(name.clone());
+    }
+    let client = builder.build().map_err(usage)?;
+    let envelope =
+        Envelope::new(arguments.from.clone(), arguments.to.iter().cloned()).map_err(usage)?;
+    let message = message(arguments)?;
+    if arguments.plan {
+        show_promise(arguments, &timeouts, &message);
+        return Ok(exit::OK);
+    }
+    let token = CancellationToken::new();
+    let mut bounds = Bounds::none()
+        .cancelled_by(&token)
+        .reserve(arguments.reserve)
+        .linger(arguments.linger);
+    if let Some(deadline) = arguments.deadline {
+        bounds = bounds.within(deadline);
+    }
+    let runtime = runtime()?;
+    let result = runtime.block_on(async {
+        let interrupt = tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                token.cancel();
+            }
+        });
+        let result = client.send(&envelope, &message, bounds).await;
+        interrupt.abort();
+        result
+    });
+    runtime.shutdown_background();
+    if arguments.json {
+        println!("{}", as_json(&result));
+    } else {
+        show(&result);
+    }
+    Ok(exit::code(&result))
+}
+
+fn show_promise(arguments: &Arguments, timeouts: &Timeouts, message: &[u8]) {
+    let octets = postbound::wire_octets(message);
+    let promise = timeouts.worst_case(arguments.to.len(), octets);
+    println!("{promise}");
+    let total = promise.total();
+    let most = arguments
+        .deadline
+        .map_or(total, |deadline| deadline.min(total))
+        + arguments.linger;
+    println!(
+        "\n{} recipients, {octets} octets on the wire: `send` ends within {:.3} s, whatever happens.",
+        arguments.to.len(),
+        most.as_secs_f64()
+    );
+}
+
+/// Prints what became of the message.
+pub(crate) fn show(result: &Result<Receipt, Error>) {
+    match result {
+        Ok(receipt) => {
+            println!(
+                "accepted by {} ({}): {}",
+                receipt.endpoint(),
+                receipt.address(),
+                receipt.reply()
+            );
+            for recipient in receipt.refused() {
+                println!("  refused: {} {}", recipient.path(), said(recipient));
+            }
+            println!(
+                "  {} octets in {:.3} s: {}",
+                receipt.octets(),
+                receipt.elapsed().as_secs_f64(),
+                waits(receipt.timings())
+            );
+        }
+        Err(error) => {
+            eprintln!("{}: {error}", error.outcome());
+            let mut cause = std::error::Error::source(error);
+            while let Some(error) = cause {
+                eprintln!("  because: {error}");
+                cause = error.source();
+            }
+            for attempt in error.attempts() {
+                match &attempt.error {
+                    Some(why) => eprintln!("  tried {}: {why}", attempt.address),
+                    None => eprintln!("  tried {}: no answer", attempt.address),
+                }
+            }
+            for recipient in error.recipients().iter().filter(|r| r.reply().is_some()) {
+                eprintln!("  {} {}", recipient.path(), said(recipient));
+            }
+            eprintln!("  waits: {}", waits(error.timings()));
+        }
+    }
+}
+
+fn said(recipient: &Recipient) -> String {
+    recipient
+        .reply()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
+fn waits(timings: &Timings) -> String {
+    timings
+        .iter()
+        .map(|(phase, spent)| format!("{phase} {:.3}", spent.as_secs_f64()))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn as_json(result: &Result<Receipt, Error>) -> Value {
+    let recipients = |recipients: &[Recipient]| -> Vec<Value> {
+        recipients
+            .iter()
+            .map(|r| json!({"path": r.path().as_str(), "accepted": r.is_accepted(), "reply": r.reply().map(ToString::to_string)}))
+            .collect()
+    };
+    let timings = |timings: &Timings| -> Value {
+        timings
+            .iter()
+            .map(|(phase, spent)| (phase.name().to_owned(), json!(spent.as_secs_f64())))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    match result {
+        Ok(receipt) => json!({
+            "outcome": "accepted",
+            "endpoint": receipt.endpoint(),
+            "address": receipt.address().to_string(),
+            "reply": receipt.reply().to_string(),
+            "recipients": recipients(receipt.recipients()),
+            "octets": receipt.octets(),
+            "elapsed": receipt.elapsed().as_secs_f64(),
+            "phases": timings(receipt.timings()),
+        }),
+        Err(error) => json!({
+            "outcome": error.outcome().to_string(),
+            "endpoint": error.endpoint(),
+            "address": error.address().map(|a| a.to_string()),
+            "phase": error.phase().name(),
+            "error": error.kind().to_string(),
+            "cause": std::error::Error::source(error).map(ToString::to_string),
+            "reply": error.reply().map(ToString::to_string),
+            "recipients": recipients(error.recipients()),
+            "elapsed": error.elapsed().as_secs_f64(),
+            "phases": timings(error.timings()),
+        }),
+    }
+}

@@ -1,0 +1,191 @@
+//! `postbound serve`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use simnet::net::loopback::Loopback;
+use simnet::{Delivery, Double, Entry, Event, Plan};
+
+use crate::exit::{self, Stop};
+use crate::runtime;
+
+/// Serves until it is interrupted. Mail is never relayed.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The port on 127.0.0.1; 0 for any free one
+    #[arg(short, long, default_value_t = 2525)]
+    port: u16,
+    /// What goes wrong: a plan file
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// What goes wrong: one rule, such as 'rcpt: reply 451 4.7.1 greylisted'; may be given again
+    #[arg(long, value_name = "RULE")]
+    rule: Vec<String>,
+    /// Write every message that was taken into this folder, as an .eml file and its envelope
+    #[arg(long, value_name = "FOLDER")]
+    mailbox: Option<PathBuf>,
+    /// Log as one JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// End after this many messages were taken
+    #[arg(long, value_name = "NUMBER")]
+    messages: Option<usize>,
+}
+
+/// A plan from a file.
+pub(crate) fn read_plan(file: &Path) -> Result<Plan, Stop> {
+    let text = fs::read_to_string(file).map_err(|error| {
+        Stop::new(
+            exit::INPUT,
+            format!("the plan {} can't be read: {error}", file.display()),
+        )
+    })?;
+    text.parse()
+        .map_err(|error| Stop::new(exit::USAGE, format!("{}: {error}", file.display())))
+}
+
+fn plan(arguments: &Arguments) -> Result<Plan, Stop> {
+    let mut plan = match &arguments.plan {
+        Some(file) => read_plan(file)?,
+        None => Plan::healthy(),
+    };
+    for rule in &arguments.rule {
+        let more: Plan =
+            format!("postbound-plan v1\n{rule}")
+                .parse()
+                .map_err(|error: simnet::PlanError| {
+                    Stop::new(
+                        exit::USAGE,
+                        format!(
+                            "--rule {rule:?}: column {}: expected {}",
+                            error.column, error.expected
+                        ),
+                    )
+                })?;
+        plan.rules.extend(more.rules);
+    }
+    simnet::net::Backend::Loopback
+        .can(&plan)
+        .map_err(|why| Stop::new(exit::USAGE, why))?;
+    Ok(plan)
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
+    let plan = plan(arguments)?;
+    if let Some(folder) = &arguments.mailbox {
+        fs::create_dir_all(folder).map_err(|error| {
+            Stop::new(
+                exit::OUTPUT,
+                format!("the folder {} can't be made: {error}", folder.display()),
+            )
+        })?;
+    }
+    let runtime = runtime()?;
+    let code = runtime.block_on(serve(arguments, plan));
+    runtime.shutdown_background();
+    code
+}
+
+async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
+    let port = arguments.port;
+    let loopback = Loopback::bind(Double::new(plan), port)
+        .await
+        .map_err(|error| {
+            Stop::new(
+                exit::SYSTEM,
+                format!("127.0.0.1:{port} can't be had: {error}; try --port 0"),
+            )
+        })?;
+    let address = loopback
+        .local_addr()
+        .map(|a| a.to_string())
+        .unwrap_or_default();
+    if arguments.json {
+        println!(
+            "{}",
+            json!({"event": "ready", "address": address, "plan": loopback.double().plan().one_line()})
+        );
+    } else {
+        println!("ready {address}");
+    }
+    let interrupt = async {
+        // Without signals there is nothing that could interrupt it.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let mut interrupt = std::pin::pin!(interrupt);
+    let mut taken = 0;
+    loop {
+        let pause = tokio::time::sleep(Duration::from_millis(20));
+        let done = tokio::select! {
+            biased;
+            () = &mut interrupt => true,
+            () = pause => false,
+        };
+        for entry in loopback.double().trace().drain() {
+            log(&entry, arguments.json);
+        }
+        for delivery in loopback.double().ledger().drain() {
+            taken += 1;
+            if let Some(folder) = &arguments.mailbox {
+                store(folder, taken, &delivery)?;
+            }
+        }
+        if done || arguments.messages.is_some_and(|messages| taken >= messages) {
+            if !arguments.json {
+                println!("{taken} messages taken");
+            }
+            return Ok(exit::OK);
+        }
+    }
+}
+
+fn log(entry: &Entry, as_json: bool) {
+    if !as_json {
+        println!("{entry}");
+        return;
+    }
+    let (event, detail) = match &entry.event {
+        Event::Opened => ("opened", String::new()),
+        Event::Command(line) => ("command", line.escape_ascii().to_string()),
+        Event::MailData(octets) => ("mail-data", octets.to_string()),
+        Event::Said(octets) => ("said", octets.escape_ascii().to_string()),
+        Event::Committed => ("committed", String::new()),
+        Event::Ended(how) => ("ended", (*how).to_owned()),
+        Event::Gone => ("gone", String::new()),
+        Event::Finding(what) => ("finding", what.clone()),
+        _ => ("other", entry.event.to_string()),
+    };
+    let at = entry.at.as_secs_f64();
+    println!(
+        "{}",
+        json!({"at": at, "connection": entry.connection, "event": event, "detail": detail})
+    );
+}
+
+fn store(folder: &Path, number: usize, delivery: &Delivery) -> Result<(), Stop> {
+    let write = |name: String, octets: &[u8]| {
+        let file = folder.join(name);
+        fs::write(&file, octets).map_err(|error| {
+            Stop::new(
+                exit::OUTPUT,
+                format!("{} can't be written: {error}", file.display()),
+            )
+        })
+    };
+    let envelope = json!({
+        "connection": delivery.connection,
+        "reverse_path": delivery.reverse_path,
+        "forward_paths": delivery.forward_paths,
+        "parameters": delivery.parameters,
+    });
+    write(format!("{number:06}.eml"), &delivery.octets)?;
+    write(
+        format!("{number:06}.json"),
+        format!("{envelope}\n").as_bytes(),
+    )
+}
