@@ -24,6 +24,8 @@ pub struct Case {
     pub octets: u32,
     /// Whether every recipient has to be accepted.
     pub all: bool,
+    /// Whether the message is sent once more over the same connection if it is refused.
+    pub again: bool,
     /// The overall deadline.
     pub deadline: Option<Duration>,
     /// What of the deadline is kept for the final reply.
@@ -44,6 +46,7 @@ impl Default for Case {
             recipients: 1,
             octets: 400,
             all: false,
+            again: false,
             deadline: None,
             reserve: Duration::ZERO,
             linger: Duration::ZERO,
@@ -148,6 +151,17 @@ impl Case {
             .limits()
             .worst_case(usize::from(self.recipients.max(1)), octets)
             .total();
+        let again = if self.again {
+            // The refused transaction, and the RSET behind it.
+            let limits = self.limits();
+            let refused = limits
+                .worst_case(usize::from(self.recipients.max(1)), octets)
+                .between(Phase::Mail, Phase::DataTermination);
+            refused.total() + limits.of(Phase::Reset)
+        } else {
+            Duration::ZERO
+        };
+        let sum = sum + again;
         self.deadline.map_or(sum, |deadline| deadline.min(sum)) + self.linger
     }
 }
@@ -161,6 +175,9 @@ impl fmt::Display for Case {
         write!(f, " recipients={} octets={}", self.recipients, self.octets)?;
         if self.all {
             f.write_str(" require=all")?;
+        }
+        if self.again {
+            f.write_str(" again=yes")?;
         }
         for (name, value) in [("deadline", self.deadline), ("cancel", self.cancel)] {
             if let Some(value) = value {
@@ -236,6 +253,9 @@ impl Case {
             "require" if value == "all" => self.all = true,
             "require" if value == "any" => self.all = false,
             "require" => return Err("expected all or any".to_owned()),
+            "again" if value == "yes" => self.again = true,
+            "again" if value == "no" => self.again = false,
+            "again" => return Err("expected yes or no".to_owned()),
             "deadline" => self.deadline = Some(duration(value)?),
             "cancel" => self.cancel = Some(duration(value)?),
             "reserve" => self.reserve = duration(value)?,
@@ -243,7 +263,7 @@ impl Case {
             _ => {
                 let Some(phase) = name.strip_prefix("timeout.") else {
                     return Err(
-                        "no such setting; there are timeout, timeout.PHASE, recipients, octets, require, deadline, cancel, reserve and linger"
+                        "no such setting; there are timeout, timeout.PHASE, recipients, octets, require, again, deadline, cancel, reserve and linger"
                             .to_owned(),
                     );
                 };

@@ -64,6 +64,7 @@ impl Matrix {
                     let mut case = Case::new(fault.plan);
                     case.timeout = scale;
                     case.recipients = 2;
+                    case.again = phase == Some(Phase::Reset);
                     if backend == Backend::Loopback && phase == Some(Phase::DataBlock) {
                         // More than the smallest buffers of the kernel hide.
                         case.octets = 200_000;
@@ -141,11 +142,14 @@ impl Cell {
             // Dead addresses are no fault of the look-up.
             (Phase::Resolve, "all-blackholed") => named == Phase::Connect,
             // A surplus reply shows where the next one is due.
+            // So does a missing one, if the server goes on with the group.
+            (Phase::Reset, "twice" | "silence") => named < at,
             (_, "twice") => named > at,
             // A reset overtakes the replies of the group that were said before it.
             (Phase::Rcpt | Phase::DataInitiation, "reset" | "half-then-reset") => {
                 (Phase::Mail..at).contains(&named)
             }
+            (Phase::Reset, "reset" | "half-then-reset") => named == Phase::Mail,
             // On real sockets a reset can be quicker than the connection's own completion.
             (Phase::Greeting, "reset") => named == Phase::Connect,
             _ => false,

@@ -1,4 +1,10 @@
 //! Every cell of the fault matrix, on every backend.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that can't be set up has to fail"
+)]
 
 use postbound_harness::{Matrix, matrix::Verdict};
 use simnet::net::Backend;
@@ -18,10 +24,9 @@ fn holds_on(backend: Backend) {
                     report.events
                 ));
             }
-            other => panic!("a verdict without a meaning: {other:?}"),
+            other => broken.push(format!("{cell}: a verdict without a meaning: {other:?}")),
         }
     }
-    println!("{backend}: {held} cells hold, {skipped} skipped");
     assert!(
         broken.is_empty(),
         "{} cells are broken:\n{}",

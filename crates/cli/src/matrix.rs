@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{CellAlignment, Table, presets::UTF8_NO_BORDERS};
 use harness::matrix::Verdict;
 use harness::{Cell, Matrix, arbitrary, property, run};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -125,7 +125,7 @@ pub(crate) fn matrix(backends: &[Backend], each: impl Fn(&Cell, &Verdict)) -> Sh
     }
     bar.finish_and_clear();
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header([
+    table.load_style(UTF8_NO_BORDERS).set_header([
         "network",
         "fault at",
         "faults",
@@ -178,7 +178,7 @@ pub(crate) fn matrix(backends: &[Backend], each: impl Fn(&Cell, &Verdict)) -> Sh
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     let shown = matrix(&arguments.backend, |cell, verdict| {
-        each(arguments, cell, verdict)
+        each(arguments, cell, verdict);
     });
     if !arguments.json {
         println!("{}", shown.table);

@@ -201,8 +201,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     runtime.shutdown_background();
     if arguments.json {
         println!("{}", as_json(&result));
+    } else if result.is_ok() {
+        print!("{}", describe(&result));
     } else {
-        show(&result);
+        eprint!("{}", describe(&result));
     }
     Ok(exit::code(&result))
 }
@@ -223,44 +225,58 @@ fn show_promise(arguments: &Arguments, timeouts: &Timeouts, message: &[u8]) {
     );
 }
 
-/// Prints what became of the message.
-pub(crate) fn show(result: &Result<Receipt, Error>) {
+/// What became of the message, in a few lines.
+pub(crate) fn describe(result: &Result<Receipt, Error>) -> String {
+    let mut lines = Vec::new();
     match result {
         Ok(receipt) => {
-            println!(
-                "accepted by {} ({}): {}",
+            lines.push(format!(
+                "accepted by {}: {}",
                 receipt.endpoint(),
-                receipt.address(),
                 receipt.reply()
+            ));
+            lines.extend(
+                receipt.refused().map(|recipient| {
+                    format!("  refused: {} {}", recipient.path(), said(recipient))
+                }),
             );
-            for recipient in receipt.refused() {
-                println!("  refused: {} {}", recipient.path(), said(recipient));
-            }
-            println!(
-                "  {} octets in {:.3} s: {}",
+            lines.push(format!(
+                "  {} octets in {}",
                 receipt.octets(),
-                receipt.elapsed().as_secs_f64(),
-                waits(receipt.timings())
-            );
+                brief(receipt.elapsed())
+            ));
+            lines.push(format!("  waits: {}", waits(receipt.timings())));
         }
         Err(error) => {
-            eprintln!("{}: {error}", error.outcome());
+            lines.push(format!("{}: {error}", error.outcome()));
             let mut cause = std::error::Error::source(error);
             while let Some(error) = cause {
-                eprintln!("  because: {error}");
+                lines.push(format!("  because: {error}"));
                 cause = error.source();
             }
             for attempt in error.attempts() {
-                match &attempt.error {
-                    Some(why) => eprintln!("  tried {}: {why}", attempt.address),
-                    None => eprintln!("  tried {}: no answer", attempt.address),
-                }
+                let why = attempt
+                    .error
+                    .as_ref()
+                    .map_or("no answer".to_owned(), ToString::to_string);
+                lines.push(format!("  tried {}: {why}", attempt.address));
             }
             for recipient in error.recipients().iter().filter(|r| r.reply().is_some()) {
-                eprintln!("  {} {}", recipient.path(), said(recipient));
+                lines.push(format!("  {} {}", recipient.path(), said(recipient)));
             }
-            eprintln!("  waits: {}", waits(error.timings()));
+            lines.push(format!("  waits: {}", waits(error.timings())));
         }
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// A duration as people read it.
+fn brief(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        format!("{:.1} ms", duration.as_secs_f64() * 1_000.0)
+    } else {
+        format!("{:.3} s", duration.as_secs_f64())
     }
 }
 
@@ -274,7 +290,7 @@ fn said(recipient: &Recipient) -> String {
 fn waits(timings: &Timings) -> String {
     timings
         .iter()
-        .map(|(phase, spent)| format!("{phase} {:.3}", spent.as_secs_f64()))
+        .map(|(phase, spent)| format!("{phase} {}", brief(spent)))
         .collect::<Vec<_>>()
         .join(", ")
 }

@@ -49,7 +49,7 @@ pub(crate) fn run() -> Result<u8, Stop> {
     let (result, double) = runtime.block_on(deliver("v1", deadline))?;
     print!("{}", double.trace());
     println!();
-    send::show(&result);
+    print!("{}", send::describe(&result));
     let mut expected = MESSAGE.to_vec();
     expected.extend_from_slice(b"\r\n");
     let deliveries = double.ledger().deliveries();
@@ -69,7 +69,7 @@ pub(crate) fn run() -> Result<u8, Stop> {
     );
     let plan = "v1 | data-termination: commit; stall";
     let (hostile, double) = runtime.block_on(deliver(plan, Duration::from_secs(1)))?;
-    send::show(&hostile);
+    print!("{}", send::describe(&hostile));
     println!(
         "  the mailbox has {} message: that is why it is called ambiguous\n",
         double.ledger().committed()

@@ -7,7 +7,7 @@ pub mod turmoil;
 use std::future::Future;
 use std::time::Duration;
 
-use postbound::{CancellationToken, Connector, Error, Receipt};
+use postbound::{Bounds, CancellationToken, Client, Connector, Envelope, Error, Receipt, Require};
 use simnet::Double;
 use simnet::net::Backend;
 use simnet::plan::Rule;
@@ -45,12 +45,44 @@ pub(crate) async fn call<C: Connector>(
         })
     });
     let begun = Instant::now();
-    let result = client.send(&envelope, &message, case.bounds(&token)).await;
+    let bounds = case.bounds(&token);
+    let result = if case.again {
+        twice(&client, &envelope, &message, bounds, case.require()).await
+    } else {
+        client.send(&envelope, &message, bounds).await
+    };
     let elapsed = begun.elapsed();
     if let Some(canceller) = canceller {
         canceller.abort();
     }
     (result, elapsed)
+}
+
+/// Sends over one connection, and once more over the same one if it is at rest after a refusal.
+async fn twice<C: Connector>(
+    client: &Client<C>,
+    envelope: &Envelope,
+    message: &[u8],
+    bounds: Bounds,
+    require: Require,
+) -> Result<Receipt, Error> {
+    let mut connection = client.connect(bounds.clone()).await?;
+    let mut result = Err(None);
+    for _ in 0..2 {
+        let transaction = connection.transaction(envelope)?.require(require);
+        match transaction.send(message, bounds.clone()).await {
+            Ok(receipt) => {
+                result = Ok(receipt);
+                break;
+            }
+            Err(error) if error.is_refused() && connection.is_idle() => result = Err(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    if result.is_ok() {
+        connection.quit(bounds).await;
+    }
+    result.map_err(|error| error.expect("a transaction was tried"))
 }
 
 /// What the double and the client know, side by side.

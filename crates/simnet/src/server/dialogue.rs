@@ -159,6 +159,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             "RCPT" => self.rcpt(rest).await,
             "DATA" => self.data().await,
             "RSET" => {
+                // The client has asked for a new transaction, whatever it is told.
+                self.mail_said = false;
                 let (meant, next) = self
                     .answer(Phase::Reset, b"250 2.0.0 ok\r\n".to_vec())
                     .await?;
