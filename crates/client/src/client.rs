@@ -109,8 +109,9 @@ impl<C> Client<C> {
 impl<C: Connector> Client<C> {
     /// Opens a connection, waits for the greeting and says EHLO.
     ///
-    /// Ends within the limits of [`Phase::Resolve`](proto::Phase::Resolve), [`Phase::Connect`], [`Phase::Greeting`] and
-    /// twice [`Phase::Ehlo`](proto::Phase::Ehlo) (HELO is tried after a 500, 502 or 504), and within `bounds`.
+    /// Ends within the limits of [`Phase::Resolve`](crate::Phase::Resolve),
+    /// [`Phase::Connect`](crate::Phase::Connect), [`Phase::Greeting`](crate::Phase::Greeting) and twice
+    /// [`Phase::Ehlo`](crate::Phase::Ehlo) (HELO is tried after a 500, 502 or 504), and within `bounds`.
     ///
     /// # Errors
     /// If there is no connection at rest in the end.

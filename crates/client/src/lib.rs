@@ -1,4 +1,47 @@
 //! An SMTP client whose every call ends in time and tells the truth about the message.
+//!
+//! ```
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+//! # runtime.block_on(async {
+//! use postbound::{Client, Envelope, Outcome};
+//! use postbound_simnet::{Double, net::mem::Network};
+//! use std::time::Duration;
+//!
+//! // A server that takes the message and never says so, on a simulated network.
+//! let network = Network::new(Double::new("v1 | data-termination: commit; stall".parse()?));
+//! let client = Client::builder("mx.example", 25).connector(network.connector()).build()?;
+//! let envelope = Envelope::new("me@example.net".parse()?, ["you@example.org".parse()?])?;
+//!
+//! let error = client
+//!     .send(&envelope, "Subject: hello\r\n\r\nworld\r\n", Duration::from_secs(30))
+//!     .await
+//!     .unwrap_err();
+//! assert_eq!(error.elapsed(), Duration::from_secs(30));
+//! assert_eq!(error.outcome(), Outcome::Ambiguous); // do not send it again
+//! assert_eq!(network.double().ledger().committed(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Overview
+//!
+//! [`Client`] → [`Connection`] → [`Transaction`] → [`Receipt`]. [`Client::send`] is all of it for one
+//! message. Every call takes [`Bounds`]: a duration, an instant, a [`CancellationToken`] or several;
+//! the limits of each [`Phase`] ([`Timeouts`]) always hold underneath, and
+//! [`Timeouts::worst_case`] says before a call how long it can last. A failed call says the phase,
+//! what happened and what became of the message ([`Error`], [`Outcome`]).
+//!
+//! # What it does
+//!
+//! Plaintext SMTP with PIPELINING, SIZE, 8BITMIME and ENHANCEDSTATUSCODES; partial acceptance of
+//! recipients; messages from memory or from a reader, without a copy; any network through
+//! [`Connector`].
+//!
+//! # What it does not do yet
+//!
+//! TLS, authentication, retries, pools. It never sends anything twice.
+//!
+//! [`design`] says why it is built the way it is.
 
 mod bounds;
 mod client;
@@ -34,3 +77,10 @@ pub use resolver::SystemResolver;
 pub use tcp::TcpConnector;
 pub use tokio_util::sync::CancellationToken;
 pub use transaction::Transaction;
+
+#[doc = include_str!("../../../docs/DESIGN.md")]
+pub mod design {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
