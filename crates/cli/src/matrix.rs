@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use comfy_table::{CellAlignment, Table, presets::UTF8_NO_BORDERS};
+use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use harness::matrix::Verdict;
 use harness::{Cell, Matrix, arbitrary, property, run};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -55,8 +55,8 @@ struct Row {
     skipped: usize,
     broken: usize,
     outcomes: BTreeMap<Outcome, usize>,
-    /// The cell that took the largest part of its promise.
-    closest: Option<(Duration, Duration)>,
+    /// The longest call, and the limit of the phase.
+    longest: Option<(Duration, Duration)>,
 }
 
 /// The matrix's result, to be shown.
@@ -94,11 +94,11 @@ pub(crate) fn matrix(backends: &[Backend], each: impl Fn(&Cell, &Verdict)) -> Sh
                 held += 1;
                 row.held += 1;
                 *row.outcomes.entry(report.claim.outcome).or_default() += 1;
-                let promise = cell.case.promise();
-                let part = |(took, of): (Duration, Duration)| took.as_secs_f64() / of.as_secs_f64();
-                let this = (report.elapsed, promise);
-                if row.closest.is_none_or(|closest| part(this) > part(closest)) {
-                    row.closest = Some(this);
+                if row
+                    .longest
+                    .is_none_or(|(longest, _)| report.elapsed > longest)
+                {
+                    row.longest = Some((report.elapsed, cell.case.timeout));
                 }
             }
             Verdict::Broken(report, violations) => {
@@ -125,7 +125,7 @@ pub(crate) fn matrix(backends: &[Backend], each: impl Fn(&Cell, &Verdict)) -> Sh
     }
     bar.finish_and_clear();
     let mut table = Table::new();
-    table.load_style(UTF8_NO_BORDERS).set_header([
+    table.load_style(NOTHING).set_header([
         "network",
         "fault at",
         "faults",
@@ -135,7 +135,7 @@ pub(crate) fn matrix(backends: &[Backend], each: impl Fn(&Cell, &Verdict)) -> Sh
         "not accepted",
         "ambiguous",
         "longest call",
-        "promised",
+        "the phase's limit",
     ]);
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -165,7 +165,7 @@ pub(crate) fn matrix(backends: &[Backend], each: impl Fn(&Cell, &Verdict)) -> Sh
             row.closest
                 .map(|(took, _)| seconds(took))
                 .unwrap_or_default(),
-            row.closest.map(|(_, of)| seconds(of)).unwrap_or_default(),
+            row.longest.map(|(_, of)| seconds(of)).unwrap_or_default(),
         ]);
     }
     Shown {

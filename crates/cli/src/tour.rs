@@ -82,7 +82,7 @@ pub(crate) fn run() -> Result<u8, Stop> {
     let shown = matrix::matrix(&[Backend::Mem], |_, _| ());
     println!("{}", shown.table);
     println!(
-        "Each row: the faults at that phase, what became of the message in each, and the call that came closest to its promise."
+        "Each row: the faults at that phase, what became of the message in each, and the longest call. Every call was promised to end within the sum of the limits; what is lost in one phase is one limit."
     );
     for broken in &shown.broken {
         eprintln!("BROKEN {broken}");

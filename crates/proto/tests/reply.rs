@@ -1,0 +1,223 @@
+//! The reply reader: strict, bounded while it reads, and blind to fragmentation.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up has to fail"
+)]
+
+use postbound_proto::{EnhancedStatusCode, Limits, Reply, ReplyCode, ReplyError, ReplyReader};
+use proptest::prelude::*;
+
+/// What a reader makes of octets that come in these pieces: replies, the error, octets consumed.
+fn read(pieces: &[&[u8]], limits: &Limits) -> (Vec<Reply>, Option<ReplyError>, usize) {
+    let mut reader = ReplyReader::new(limits);
+    let (mut replies, mut consumed) = (Vec::new(), 0);
+    for piece in pieces {
+        let mut rest = *piece;
+        while !rest.is_empty() {
+            match reader.receive(rest) {
+                Ok((count, reply)) => {
+                    assert!(count > 0);
+                    consumed += count;
+                    rest = &rest[count..];
+                    replies.extend(reply);
+                }
+                Err(error) => {
+                    assert_eq!(
+                        reader.receive(b"250 ok\r\n"),
+                        Err(error.clone()),
+                        "an error stays"
+                    );
+                    return (replies, Some(error), consumed);
+                }
+            }
+        }
+        assert!(reader.held() <= limits.reply_octets);
+    }
+    (replies, None, consumed)
+}
+
+fn refused(octets: &[u8]) -> ReplyError {
+    Reply::parse(octets).unwrap_err()
+}
+
+#[test]
+fn a_reply_is_kept_as_it_came_and_shown_on_one_line() {
+    let reply = Reply::parse(b"250-mx.example\r\n250-SIZE 100\r\n250 \r\n").unwrap();
+    assert_eq!(reply.code(), ReplyCode::OK);
+    assert_eq!(
+        reply.lines().collect::<Vec<_>>(),
+        [&b"mx.example"[..], b"SIZE 100", b""]
+    );
+    assert_eq!(reply.raw(), b"250-mx.example\r\n250-SIZE 100\r\n250 \r\n");
+    assert_eq!(reply.to_string(), "250 mx.example / SIZE 100 / ");
+    assert_eq!(Reply::parse(b"250\r\n").unwrap().to_string(), "250");
+}
+
+#[test]
+fn what_could_act_on_a_terminal_or_a_log_is_escaped() {
+    let shown = Reply::parse(b"550 \x1b[2Jgone\x7f\xff \xe2\x80\xaeevil \\ \t\r\n")
+        .unwrap()
+        .to_string();
+    assert_eq!(shown, r"550 \x1b[2Jgone\x7f\xff \u{202e}evil \x5c \x09");
+}
+
+#[test]
+fn codes_outside_the_grammar_are_refused_at_their_first_wrong_octet() {
+    for wrong in [
+        "25",
+        "2500 ok",
+        "250_ok",
+        "99",
+        "999 x",
+        "600 x",
+        "000 x",
+        "850 NONSENSE",
+        "1yz",
+        "\r\n",
+        " 250 x",
+        "-250",
+        "250\tx",
+        "260 x",
+        "hello\r\n",
+    ] {
+        let (replies, error, _) = read(&[wrong.as_bytes(), b"\r\n"], &Limits::DEFAULT);
+        assert_eq!(replies, [], "{wrong:?}");
+        assert!(
+            matches!(
+                error,
+                Some(ReplyError::Code | ReplyError::Separator | ReplyError::BareLineEnding)
+            ),
+            "{wrong:?}: {error:?}"
+        );
+    }
+}
+
+#[test]
+fn mixed_codes_nul_and_bare_line_endings_are_refused() {
+    assert_eq!(refused(b"250-a\r\n550 b\r\n"), ReplyError::MixedCodes);
+    assert_eq!(refused(b"250 a\0b\r\n"), ReplyError::Nul);
+    assert_eq!(refused(b"250 a\n"), ReplyError::BareLineEnding);
+    assert_eq!(refused(b"250 a\rb\r\n"), ReplyError::BareLineEnding);
+    assert_eq!(refused(b"250 a\r\n250 b\r\n"), ReplyError::NotOne);
+}
+
+#[test]
+fn caps_strike_while_the_octets_come() {
+    let mut limits = Limits::DEFAULT;
+    (limits.reply_line, limits.reply_lines, limits.reply_octets) = (20, 3, 50);
+    let endless = [b"250 ".as_slice(), &[b'a'; 1000]].concat();
+    let (_, error, consumed) = read(&endless.chunks(1).collect::<Vec<_>>(), &limits);
+    assert_eq!((error, consumed), (Some(ReplyError::LineTooLong(20)), 20));
+    let lines = b"250-x\r\n".repeat(10);
+    let (_, error, consumed) = read(&lines.chunks(1).collect::<Vec<_>>(), &limits);
+    assert_eq!((error, consumed), (Some(ReplyError::TooManyLines(3)), 21));
+    let wide = b"250-0123456789abcd\r\n".repeat(3);
+    let (_, error, consumed) = read(&wide.chunks(1).collect::<Vec<_>>(), &limits);
+    assert_eq!((error, consumed), (Some(ReplyError::TooManyOctets(50)), 50));
+}
+
+#[test]
+fn a_line_of_exactly_the_cap_passes() {
+    let mut limits = Limits::DEFAULT;
+    limits.reply_line = 20;
+    let line = b"250 0123456789abcd\r\n";
+    assert_eq!(line.len(), 20);
+    for pieces in [vec![&line[..]], line.chunks(1).collect()] {
+        let (replies, error, _) = read(&pieces, &limits);
+        assert_eq!((replies.len(), error), (1, None));
+    }
+}
+
+#[test]
+fn the_basic_code_wins_over_an_enhanced_one() {
+    let enhanced = |text: &str| {
+        Reply::parse(format!("{text}\r\n").as_bytes())
+            .unwrap()
+            .enhanced()
+    };
+    let code = enhanced("550 5.1.1 nobody").unwrap();
+    assert_eq!((code.class, code.subject, code.detail), (5, 1, 1));
+    assert_eq!(code.to_string(), "5.1.1");
+    for lie in [
+        "250 5.1.1 x",
+        "550 2.0.0 x",
+        "250 9.9.9",
+        "250 4.",
+        "250 2.0",
+        "250 2..0",
+        "250 2.0.0.0",
+        "250 2.0.0x",
+        "250 02.0.0",
+        "250 2.1000.0",
+    ] {
+        assert_eq!(enhanced(lie), None::<EnhancedStatusCode>, "{lie}");
+    }
+}
+
+#[test]
+fn nothing_is_held_between_replies() {
+    let mut reader = ReplyReader::new(&Limits::DEFAULT);
+    reader.receive(b"250-a\r\n2").unwrap();
+    assert!(reader.is_midway());
+    reader.receive(b"50 b\r\n").unwrap();
+    assert!(!reader.is_midway() && reader.held() == 0);
+}
+
+#[test]
+fn every_split_in_two_gives_the_same() {
+    for text in [
+        "220 a\r\n250-b\r\n250 c\r\n421 d\r\n",
+        "250-a\r\n251 b\r\n",
+        "250 a\r\n\r\n",
+        "250 a\n250 b\r\n",
+    ] {
+        let (replies, error, _) = read(&[text.as_bytes()], &Limits::DEFAULT);
+        for at in 0..=text.len() {
+            let (a, b) = text.as_bytes().split_at(at);
+            let split = read(&[a, b], &Limits::DEFAULT);
+            assert_eq!(
+                (&split.0, &split.1),
+                (&replies, &error),
+                "{text:?} split at {at}"
+            );
+        }
+    }
+}
+
+/// Octets that are nearly replies.
+fn nearly() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => prop::sample::select(vec!["250 ok\r\n", "250-ok\r\n", "550 5.1.1 no\r\n", "\r\n", "\r", "\n", "25", "2", "421 ", "-", "\0", "354\r\n", "aaaaaaaaaaaaaaaa"])
+            .prop_map(|text| text.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..8),
+    ];
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3_000) })]
+
+    #[test]
+    fn fragmentation_makes_no_difference(octets in nearly(), cuts in prop::collection::vec(1usize..9, 1..40), caps in (6usize..40, 1usize..5, 6usize..80)) {
+        let mut limits = Limits::DEFAULT;
+        (limits.reply_line, limits.reply_lines, limits.reply_octets) = caps;
+        let mut pieces = Vec::new();
+        let mut rest = octets.as_slice();
+        for cut in cuts {
+            let (piece, more) = rest.split_at(cut.min(rest.len()));
+            pieces.push(piece);
+            rest = more;
+        }
+        pieces.push(rest);
+        let singles: Vec<_> = octets.chunks(1).collect();
+        let reference = read(&singles, &limits);
+        let (replies, error, _) = read(&pieces, &limits);
+        prop_assert_eq!((&replies, &error), (&reference.0, &reference.1));
+        for reply in replies {
+            prop_assert!(reply.to_string().chars().all(|c| !c.is_control()));
+            prop_assert!(reply.raw().len() <= limits.reply_octets.max(6));
+        }
+    }
+}
