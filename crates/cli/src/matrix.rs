@@ -162,7 +162,7 @@ pub(crate) fn matrix(backends: &[Backend], each: impl Fn(&Cell, &Verdict)) -> Sh
             count(Outcome::Accepted),
             count(Outcome::NotAccepted),
             count(Outcome::Ambiguous),
-            row.closest
+            row.longest
                 .map(|(took, _)| seconds(took))
                 .unwrap_or_default(),
             row.longest.map(|(_, of)| seconds(of)).unwrap_or_default(),
