@@ -1,5 +1,6 @@
 //! Transparency, against a naive encoder and a strict decoder.
 #![allow(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
