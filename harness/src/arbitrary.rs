@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use simnet::Plan;
 use simnet::plan::{
-    ConnectFault, Direction, IntakeFault, LinkFault, Pace, ResolveFault, Rule, Say, ServerFault,
-    Then,
+    ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace, ResolveFault, Rule, Say,
+    ServerFault, Then,
 };
 
 use crate::case::Case;
@@ -117,6 +117,7 @@ pub fn rule() -> impl Strategy<Value = Rule> {
             Just(ResolveFault::Empty),
             millis(1..4_000).prop_map(ResolveFault::After),
             (1u16..5).prop_map(ResolveFault::Addresses),
+            vec(select(vec![Family::V4, Family::V6]), 1..5).prop_map(ResolveFault::Families),
         ].prop_map(Rule::Resolve),
         1 => (proptest::option::of(1u16..4), prop_oneof![
             Just(ConnectFault::Refuse),

@@ -21,7 +21,9 @@ pub trait Connector: Send + Sync {
     /// A connected stream. It is read, written and dropped, nothing else.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + Debug + 'static;
 
-    /// The addresses of `host`, in the order in which they should be tried.
+    /// The addresses of `host`, in the order in which they should be tried. The client lets the two
+    /// families take turns. It is one list: whoever asks for the families apart may wait for the
+    /// late one for RFC 8305 §3's resolution delay of 50 ms before answering with the other alone.
     ///
     /// # Errors
     /// Whatever the look-up reports. An empty list is an error to the client.

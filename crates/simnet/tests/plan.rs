@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use postbound_simnet::Plan;
 use postbound_simnet::plan::{
-    ConnectFault, Direction, IntakeFault, LinkFault, Pace, ResolveFault, Rule, Say, ServerFault,
-    Then, vocabulary,
+    ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace, ResolveFault, Rule, Say,
+    ServerFault, Then, vocabulary,
 };
 use proptest::prelude::*;
 use proto::Phase;
@@ -181,7 +181,9 @@ fn rule() -> impl Strategy<Value = Rule> {
             Just(ResolveFault::Fail),
             Just(ResolveFault::Empty),
             time().prop_map(ResolveFault::After),
-            (1u16..250).prop_map(ResolveFault::Addresses)
+            (1u16..250).prop_map(ResolveFault::Addresses),
+            prop::collection::vec(prop::sample::select(vec![Family::V4, Family::V6]), 1..250)
+                .prop_map(ResolveFault::Families)
         ]
         .prop_map(Rule::Resolve),
         (

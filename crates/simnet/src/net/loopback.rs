@@ -6,7 +6,7 @@
 //! buffers as small as it allows; a blackhole in mid-stream is a server that stops altogether.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::shaped::Shaped;
-use crate::plan::{ConnectFault, LinkFault, Plan};
+use crate::plan::{ConnectFault, Family, LinkFault, Plan};
 use crate::server::{Abort, Double};
 
 /// Connections served at once; others wait in the backlog. A double is attacked by what it tests.
@@ -61,7 +61,7 @@ fn bound(address: SocketAddr, plan: &Plan) -> io::Result<Socket> {
 
 impl Loopback {
     /// Listens on 127.0.0.1, on any free port if `port` is zero; the plan's further addresses are
-    /// 127.0.0.2 and so on, on the same port.
+    /// 127.0.0.2 and so on, on the same port, and ::1 for one of IPv6.
     ///
     /// # Errors
     /// If a socket can't be had, such as on a port that is taken.
@@ -80,7 +80,11 @@ impl Loopback {
         let mut port = port;
         for number in 1..=loopback.double.plan().addresses() {
             let last = u8::try_from(number).unwrap_or(u8::MAX);
-            let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), port);
+            let ip = match loopback.double.plan().family(number) {
+                Family::V4 => IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)),
+                Family::V6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            };
+            let address = SocketAddr::new(ip, port);
             let socket = bound(address, loopback.double.plan())?;
             let address = socket
                 .local_addr()?
@@ -177,7 +181,10 @@ impl Connector {
     /// # Cancel safety
     /// The socket is closed.
     pub async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let socket = TcpSocket::new_v4()?;
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
         socket.set_nodelay(true)?;
         if small_buffers(self.double.plan()).is_some() {
             socket.set_send_buffer_size(4096)?;

@@ -15,7 +15,8 @@ use std::str::FromStr;
 use tokio::time::sleep;
 
 use crate::plan::{
-    ConnectFault, Direction, IntakeFault, LinkFault, Plan, ResolveFault, Rule, ServerFault, Then,
+    ConnectFault, Direction, Family, IntakeFault, LinkFault, Plan, ResolveFault, Rule, ServerFault,
+    Then,
 };
 
 /// A network to run a plan on.
@@ -72,6 +73,9 @@ fn resets(fault: &ServerFault) -> bool {
 
 fn turmoil_cannot(rule: &Rule) -> Option<&'static str> {
     match rule {
+        Rule::Resolve(ResolveFault::Families(families)) if families.contains(&Family::V6) => {
+            Some("all its hosts are of one family")
+        }
         Rule::Connect {
             fault: ConnectFault::Unreachable,
             ..
@@ -94,6 +98,11 @@ fn turmoil_cannot(rule: &Rule) -> Option<&'static str> {
 
 fn loopback_cannot(rule: &Rule) -> Option<&'static str> {
     match rule {
+        Rule::Resolve(ResolveFault::Families(families))
+            if families.iter().filter(|f| **f == Family::V6).count() > 1 =>
+        {
+            Some("IPv6 has one loopback address")
+        }
         Rule::Connect { fault, .. } => match fault {
             ConnectFault::Unreachable => Some("every loopback address has a route"),
             ConnectFault::After(_) => Some("the kernel answers a SYN at once"),
@@ -138,7 +147,7 @@ async fn resolve(plan: &Plan, addresses: Vec<SocketAddr>) -> io::Result<Vec<Sock
             sleep(*delay).await;
             Ok(addresses)
         }
-        Some(ResolveFault::Addresses(_)) | None => Ok(addresses),
+        Some(ResolveFault::Addresses(_) | ResolveFault::Families(_)) | None => Ok(addresses),
     }
 }
 

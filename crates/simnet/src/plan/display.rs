@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::duration::Plain;
 use super::{
-    ConnectFault, Direction, IntakeFault, LinkFault, Pace, Plan, ResolveFault, Rule, Say,
+    ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace, Plan, ResolveFault, Rule, Say,
     ServerFault, Then,
 };
 
@@ -42,6 +42,13 @@ impl fmt::Display for Rule {
                 ResolveFault::Empty => f.write_str("resolve: empty"),
                 ResolveFault::After(delay) => write!(f, "resolve: after {}", Plain(*delay)),
                 ResolveFault::Addresses(count) => write!(f, "resolve: addresses {count}"),
+                ResolveFault::Families(families) => {
+                    f.write_str("resolve: addresses")?;
+                    families.iter().try_for_each(|family| match family {
+                        Family::V4 => f.write_str(" v4"),
+                        Family::V6 => f.write_str(" v6"),
+                    })
+                }
             },
             Self::Connect { address, fault } => {
                 place(f, "connect", address)?;

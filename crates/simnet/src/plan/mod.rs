@@ -85,8 +85,21 @@ impl Plan {
     pub(crate) fn addresses(&self) -> u16 {
         match self.resolve_fault() {
             Some(ResolveFault::Addresses(count)) => *count,
+            Some(ResolveFault::Families(families)) => {
+                u16::try_from(families.len()).unwrap_or(u16::MAX)
+            }
             _ => 1,
         }
+    }
+
+    /// The family of the address with this number, counted from 1.
+    pub(crate) fn family(&self, number: u16) -> Family {
+        let index = usize::from(number).saturating_sub(1);
+        match self.resolve_fault() {
+            Some(ResolveFault::Families(families)) => families.get(index).copied(),
+            _ => None,
+        }
+        .unwrap_or(Family::V4)
     }
 }
 
@@ -132,6 +145,18 @@ pub enum ResolveFault {
     Empty,
     /// Answers with this many addresses. Each is healthy unless a `connect#N` rule says otherwise.
     Addresses(u16),
+    /// The same with addresses of these families, in this order.
+    Families(Vec<Family>),
+}
+
+/// A family of addresses.
+#[expect(clippy::exhaustive_enums, reason = "there are two versions of IP")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
 }
 
 /// A fault of connecting.

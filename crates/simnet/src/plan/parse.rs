@@ -8,7 +8,7 @@ use proto::Phase;
 
 use super::duration::parse_duration;
 use super::{
-    ConnectFault, Direction, IntakeFault, LinkFault, Pace, Plan, ResolveFault, Rule, Say,
+    ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace, Plan, ResolveFault, Rule, Say,
     ServerFault, Then,
 };
 
@@ -231,12 +231,40 @@ impl<'a> Cursor<'a> {
             "fail" => ResolveFault::Fail,
             "empty" => ResolveFault::Empty,
             "after" => ResolveFault::After(self.duration()?),
-            "addresses" => match self.number::<u16>("a number from 1 to 250")? {
-                count @ 1..=250 => ResolveFault::Addresses(count),
-                count => return self.back(&count.to_string(), "a number from 1 to 250"),
-            },
-            _ => return self.back(word, "hang, fail, empty, after TIME or addresses NUMBER"),
+            "addresses" => self.addresses()?,
+            _ => {
+                return self.back(
+                    word,
+                    "hang, fail, empty, after TIME, addresses NUMBER or addresses v4 v6...",
+                );
+            }
         }))
+    }
+
+    /// How many there are, or the family of each.
+    fn addresses(&mut self) -> Result<ResolveFault, PlanError> {
+        const EXPECTED: &str = "a number from 1 to 250, or v4 and v6 for up to 250 addresses";
+        let mut families = Vec::new();
+        loop {
+            let before = self.at;
+            match self.word() {
+                "v4" => families.push(Family::V4),
+                "v6" => families.push(Family::V6),
+                "" if !families.is_empty() => return Ok(ResolveFault::Families(families)),
+                _ if families.is_empty() => {
+                    self.at = before;
+                    return match self.number::<u16>(EXPECTED)? {
+                        count @ 1..=250 => Ok(ResolveFault::Addresses(count)),
+                        count => self.back(&count.to_string(), EXPECTED),
+                    };
+                }
+                word => return self.back(word, "v4, v6 or the end of the rule"),
+            }
+            if families.len() > 250 {
+                self.at = before;
+                return self.fail(EXPECTED);
+            }
+        }
     }
 
     fn connect(&mut self, address: Option<u16>) -> Result<Rule, PlanError> {

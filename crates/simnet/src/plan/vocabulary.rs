@@ -150,9 +150,15 @@ fn resolve(scale: Duration) -> Vec<NamedFault> {
         ),
         fault(
             "first-blackholed",
-            "two addresses, the first is dead; it may use half the limit",
+            "two addresses, the first is dead; the other is begun beside it",
             true,
             "resolve: addresses 2 | connect#1: blackhole".to_owned(),
+        ),
+        fault(
+            "families",
+            "the addresses of one family are dead; the families take turns",
+            true,
+            "resolve: addresses v6 v6 v4 | connect#1: blackhole | connect#2: blackhole".to_owned(),
         ),
         fault(
             "all-blackholed",

@@ -12,7 +12,7 @@ mod stream;
 
 use std::future::pending;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,7 +23,7 @@ pub use stream::Stream;
 
 use stream::{Counters, pair};
 
-use crate::plan::{ConnectFault, Direction};
+use crate::plan::{ConnectFault, Direction, Family};
 use crate::server::Double;
 
 /// An in-memory network with one double on it. Dropping it ends the double's connections.
@@ -134,9 +134,13 @@ pub struct Connector {
 }
 
 /// The address with this number, counted from 1. It is a label and never touches a real socket.
-fn address(number: u16, port: u16) -> SocketAddr {
+fn address(number: u16, family: Family, port: u16) -> SocketAddr {
     let [high, low] = number.to_be_bytes();
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, high, low)), port)
+    let ip = match family {
+        Family::V4 => IpAddr::V4(Ipv4Addr::new(10, 0, high, low)),
+        Family::V6 => IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number)),
+    };
+    SocketAddr::new(ip, port)
 }
 
 fn number(address: SocketAddr) -> u16 {
@@ -145,7 +149,10 @@ fn number(address: SocketAddr) -> u16 {
             let [_, _, high, low] = ip.octets();
             u16::from_be_bytes([high, low])
         }
-        IpAddr::V6(_) => 0,
+        IpAddr::V6(ip) => {
+            let [.., number] = ip.segments();
+            number
+        }
     }
 }
 
@@ -165,7 +172,9 @@ impl Connector {
     /// Nothing is held.
     pub async fn resolve(&self, _host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let plan = self.shared.double.plan();
-        let addresses = (1..=plan.addresses()).map(|n| address(n, port)).collect();
+        let addresses = (1..=plan.addresses())
+            .map(|number| address(number, plan.family(number), port))
+            .collect();
         crate::net::resolve(plan, addresses).await
     }
 

@@ -1,0 +1,167 @@
+//! The race of a name's addresses (RFC 8305 §5), as one wait.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use proto::FailureKind;
+
+use super::Due;
+use crate::clock;
+use crate::error::Attempt;
+use crate::guard::Wait;
+
+/// An address that was begun.
+struct Runner<F> {
+    address: SocketAddr,
+    begun: Instant,
+    /// `None` once it has failed.
+    future: Option<Pin<Box<F>>>,
+    elapsed: Duration,
+    error: Option<io::Error>,
+}
+
+/// Addresses in their order, each begun a delay after the one before it, or as soon as that one
+/// failed. The first stream wins, and the others are dropped in the same instant.
+///
+/// The start of the next address and the end of them all are deadlines of the one wait: there is no
+/// timer here, and runners are polled in the order in which they were begun and in no other.
+pub(super) struct Race<C, F, S> {
+    connect: C,
+    waiting: std::vec::IntoIter<SocketAddr>,
+    runners: Vec<Runner<F>>,
+    delay: Duration,
+    /// When the next address is begun, if there is one.
+    next: Option<Instant>,
+    due: Due,
+    won: Option<(S, SocketAddr)>,
+    lost: Option<FailureKind>,
+}
+
+impl<C, F, S> Race<C, F, S>
+where
+    C: FnMut(SocketAddr) -> F,
+    F: Future<Output = io::Result<S>>,
+{
+    pub(super) fn new(connect: C, addresses: Vec<SocketAddr>, delay: Duration, due: Due) -> Self {
+        let mut race = Self {
+            connect,
+            waiting: addresses.into_iter(),
+            runners: Vec::new(),
+            delay,
+            next: None,
+            due,
+            won: None,
+            lost: None,
+        };
+        race.begin_next(clock::now());
+        race
+    }
+
+    fn begin_next(&mut self, now: Instant) {
+        if let Some(address) = self.waiting.next() {
+            self.runners.push(Runner {
+                address,
+                begun: now,
+                future: Some(Box::pin((self.connect)(address))),
+                elapsed: Duration::ZERO,
+                error: None,
+            });
+        }
+        self.next = match self.waiting.as_slice() {
+            [] => None,
+            _ => now.checked_add(self.delay),
+        };
+    }
+
+    /// What each address did. Those still under way end here.
+    pub(super) fn attempts(self) -> Vec<Attempt> {
+        let now = clock::now();
+        let elapsed = |runner: &Runner<F>| match runner.future {
+            Some(_) => now.saturating_duration_since(runner.begun),
+            None => runner.elapsed,
+        };
+        self.runners
+            .into_iter()
+            .map(|runner| Attempt {
+                address: runner.address,
+                elapsed: elapsed(&runner),
+                error: runner.error,
+            })
+            .collect()
+    }
+}
+
+impl<C, F, S> Wait for Race<C, F, S>
+where
+    C: FnMut(SocketAddr) -> F,
+    F: Future<Output = io::Result<S>>,
+{
+    type Output = Result<(S, SocketAddr), FailureKind>;
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut failed = false;
+        for runner in &mut self.runners {
+            let Some(future) = &mut runner.future else {
+                continue;
+            };
+            match future.as_mut().poll(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(stream)) => {
+                    self.won = Some((stream, runner.address));
+                    self.runners.clear();
+                    return Poll::Ready(());
+                }
+                Poll::Ready(Err(error)) => {
+                    failed = true;
+                    runner.future = None;
+                    runner.elapsed = clock::now().saturating_duration_since(runner.begun);
+                    runner.error = Some(error);
+                }
+            }
+        }
+        if !failed {
+            return Poll::Pending;
+        }
+        if self.next.is_some() {
+            self.begin_next(clock::now());
+        } else if self.runners.iter().all(|runner| runner.future.is_none()) {
+            self.lost = Some(FailureKind::Broken);
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_write(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.next.map_or(self.due.at, |next| next.min(self.due.at)))
+    }
+
+    fn is_ambiguous(&self) -> bool {
+        false
+    }
+
+    fn cancel(&mut self, _now: Instant) {
+        self.lost = Some(FailureKind::Cancelled);
+    }
+
+    fn expire(&mut self, now: Instant) {
+        if now >= self.due.at {
+            self.lost = Some(FailureKind::TimedOut(self.due.limit));
+        } else {
+            self.begin_next(now);
+        }
+    }
+
+    fn output(&mut self) -> Option<Self::Output> {
+        match (self.won.take(), self.lost.take()) {
+            (Some(won), _) => Some(Ok(won)),
+            (None, Some(lost)) => Some(Err(lost)),
+            (None, None) => None,
+        }
+    }
+}
