@@ -51,7 +51,12 @@ pub(crate) fn code(result: &Result<Receipt, Error>) -> u8 {
         Phase::Rcpt => 24,
         Phase::DataInitiation => 25,
         Phase::DataBlock | Phase::DataTermination => 26,
-        Phase::TlsHandshake | Phase::StartTls | Phase::Auth | Phase::Reset | Phase::Quit => 27,
+        Phase::Checkout
+        | Phase::TlsHandshake
+        | Phase::StartTls
+        | Phase::Auth
+        | Phase::Reset
+        | Phase::Quit => 27,
     }
 }
 

@@ -14,6 +14,8 @@ use core::str::FromStr;
 )]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
+    /// Waiting for a connection of a pool.
+    Checkout,
     /// Looking up the server's addresses.
     Resolve,
     /// Opening a transport connection, all addresses together.
@@ -49,7 +51,8 @@ impl Phase {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every phase, in the order in which a session meets them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
+        Self::Checkout,
         Self::Resolve,
         Self::Connect,
         Self::TlsHandshake,
@@ -70,6 +73,7 @@ impl Phase {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Checkout => "checkout",
             Self::Resolve => "resolve",
             Self::Connect => "connect",
             Self::TlsHandshake => "tls-handshake",
@@ -142,6 +146,8 @@ mod tests {
     #[test]
     fn an_unknown_name_is_answered_with_the_known_ones() {
         let refused = "banner".parse::<Phase>().unwrap_err().to_string();
-        assert!(refused.starts_with("\"banner\" is not a phase; the phases are resolve, connect,"));
+        assert!(
+            refused.starts_with("\"banner\" is not a phase; the phases are checkout, resolve,")
+        );
     }
 }

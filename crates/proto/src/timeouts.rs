@@ -55,6 +55,7 @@ impl Timeouts {
     /// take the RFC's five minutes for a command; the network's own phases and QUIT are shorter,
     /// because another attempt costs little and a delivered message should not wait.
     pub const RFC5321: Self = Self::table([
+        secs(300), // checkout
         secs(30),  // resolve
         secs(60),  // connect
         secs(120), // tls-handshake
@@ -75,6 +76,7 @@ impl Timeouts {
     /// is delayed on purpose, and two minutes for the final reply: a shorter one makes duplicates.
     /// A call that must answer sooner gives a deadline of its own and keeps this.
     pub const INTERACTIVE: Self = Self::table([
+        secs(10),  // checkout
         secs(5),   // resolve
         secs(10),  // connect
         secs(10),  // tls-handshake

@@ -48,7 +48,11 @@ impl WorstCase {
                     // EHLO, and HELO where the server does not know EHLO.
                     Phase::Ehlo => 2,
                     Phase::Rcpt => recipients,
-                    Phase::TlsHandshake | Phase::StartTls | Phase::Auth | Phase::Reset => 0,
+                    Phase::Checkout
+                    | Phase::TlsHandshake
+                    | Phase::StartTls
+                    | Phase::Auth
+                    | Phase::Reset => 0,
                     _ => 1,
                 };
                 let limit = timeouts.of(phase);

@@ -199,6 +199,10 @@ impl<'a> Cursor<'a> {
         match (word, nth) {
             ("link", None) => self.link(),
             ("resolve", None) => self.resolve(),
+            ("checkout", _) => {
+                self.at = start;
+                self.fail("another phase: a checkout waits on the pool and on no peer")
+            }
             ("link" | "resolve" | "tls-handshake", _) | ("data-block", Some(_)) => {
                 self.at = start;
                 self.fail(match word {
@@ -217,7 +221,8 @@ impl<'a> Cursor<'a> {
                 }
                 Err(_) => {
                     self.at = start;
-                    let names: Vec<_> = Phase::ALL.iter().map(|phase| phase.name()).collect();
+                    let places = Phase::ALL.iter().filter(|phase| **phase != Phase::Checkout);
+                    let names: Vec<_> = places.map(|phase| phase.name()).collect();
                     self.fail(format!("a place: link, {}", names.join(", ")))
                 }
             },

@@ -29,7 +29,8 @@ const SILENCE: &str =
 #[must_use]
 pub fn faults(phase: Phase, scale: Duration) -> Vec<NamedFault> {
     match phase {
-        Phase::TlsHandshake | Phase::StartTls | Phase::Auth => Vec::new(),
+        // A pool's own wait: no peer can be at fault.
+        Phase::Checkout | Phase::TlsHandshake | Phase::StartTls | Phase::Auth => Vec::new(),
         Phase::Resolve => resolve(scale),
         Phase::Connect => connect(scale),
         Phase::DataBlock => mail_data(scale),
