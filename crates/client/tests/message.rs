@@ -1,0 +1,291 @@
+//! Where a message comes from, and what is said while it goes.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up has to fail"
+)]
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use postbound::{
+    BodyType, Client, Connection, Envelope, Error, FailureKind, LineEndings, Message, Outcome,
+    Phase, Receipt,
+};
+use postbound_simnet::net::mem::{Network, Stream};
+use postbound_simnet::{Double, Plan, Script};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+
+fn paused<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+fn envelope() -> Envelope {
+    Envelope::new(
+        "a@example.org".parse().unwrap(),
+        ["b@example.org".parse().unwrap()],
+    )
+    .unwrap()
+}
+
+fn healthy() -> Network {
+    Network::new(Double::new(Plan::healthy()))
+}
+
+async fn connect(network: &Network) -> Connection<Stream> {
+    Client::builder("mx.example", 25)
+        .connector(network.connector())
+        .build()
+        .unwrap()
+        .connect(Duration::from_secs(60))
+        .await
+        .unwrap()
+}
+
+async fn send(network: &Network, message: impl Into<Message<'_>>) -> Result<Receipt, Error> {
+    Client::builder("mx.example", 25)
+        .connector(network.connector())
+        .build()
+        .unwrap()
+        .send(&envelope(), message, Duration::from_secs(600))
+        .await
+}
+
+fn mailbox(network: &Network) -> Vec<Vec<u8>> {
+    let deliveries = network.double().ledger().deliveries();
+    assert_eq!(network.double().ledger().findings(), []);
+    deliveries.into_iter().map(|d| d.octets).collect()
+}
+
+/// The parameters of MAIL.
+fn parameters(network: &Network) -> String {
+    network.double().ledger().deliveries()[0].parameters.clone()
+}
+
+/// A reader that gives these pieces, one a read.
+struct Pieces(Vec<io::Result<Vec<u8>>>);
+
+impl AsyncRead for Pieces {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.0.is_empty() {
+            buf.put_slice(&self.0.remove(0)?);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn pieces(pieces: &[&str]) -> Pieces {
+    Pieces(pieces.iter().map(|p| Ok(p.as_bytes().to_vec())).collect())
+}
+
+#[test]
+fn octets_of_every_kind_arrive_the_same() {
+    let text = "Subject: x\r\n\r\n.dot\r\n";
+    let sources: Vec<Message<'static>> = vec![
+        text.into(),
+        text.as_bytes().into(),
+        text.to_owned().into(),
+        text.as_bytes().to_vec().into(),
+        Bytes::from_static(text.as_bytes()).into(),
+        Message::reader(text.as_bytes()),
+        Message::reader_with_length(text.as_bytes(), text.len() as u64),
+        Message::reader(pieces(&["Subj", "ect: x\r", "\n", "\r\n.", "dot\r\n"])),
+    ];
+    for message in sources {
+        let name = format!("{message:?}");
+        paused(async {
+            let network = healthy();
+            let _ = send(&network, message).await.unwrap();
+            assert_eq!(mailbox(&network), [text.as_bytes()], "{name}");
+        });
+    }
+}
+
+#[test]
+fn a_known_length_is_declared_and_an_unknown_one_is_not() {
+    paused(async {
+        let network = healthy();
+        let _ = send(&network, "a\n").await.unwrap();
+        // RFC 1870 counts the CRLF that the LF becomes.
+        assert_eq!(parameters(&network), "SIZE=3");
+        let network = healthy();
+        let message = Message::reader_with_length(&b"a\r\n"[..], 3);
+        let _ = send(&network, message).await.unwrap();
+        assert_eq!(parameters(&network), "SIZE=3 BODY=8BITMIME");
+        let network = healthy();
+        let _ = send(&network, Message::reader(&b"a\r\n"[..]))
+            .await
+            .unwrap();
+        assert_eq!(parameters(&network), "BODY=8BITMIME");
+    });
+}
+
+#[test]
+fn a_source_that_ends_early_or_fails_is_named_and_nothing_is_accepted() {
+    let failing = Pieces(vec![
+        Ok(b"Subject: x\r\n".to_vec()),
+        Err(io::Error::other("the disk is gone")),
+    ]);
+    for (message, why) in [
+        (
+            Message::reader_with_length(&b"Subject: x\r\n"[..], 100),
+            "88 octets before its declared length",
+        ),
+        (Message::reader(failing), "the disk is gone"),
+    ] {
+        paused(async {
+            let network = healthy();
+            let error = send(&network, message).await.unwrap_err();
+            assert_eq!(*error.kind(), FailureKind::Source);
+            assert_eq!(
+                (error.phase(), error.outcome()),
+                (Phase::DataBlock, Outcome::NotAccepted)
+            );
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(cause.contains(why), "{cause}");
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            assert!(mailbox(&network).is_empty());
+        });
+    }
+}
+
+#[test]
+fn what_a_source_has_beyond_its_length_is_left_unread() {
+    paused(async {
+        let network = healthy();
+        let message = Message::reader_with_length(&b"first\r\nsecond\r\n"[..], 7);
+        let _ = send(&network, message).await.unwrap();
+        assert_eq!(mailbox(&network), [b"first\r\n"]);
+    });
+}
+
+#[test]
+fn a_source_has_to_keep_up_and_may_pause_within_the_limit() {
+    paused(async {
+        let network = healthy();
+        let (mut writer, reader) = tokio::io::duplex(64);
+        // Each line within the block's 15 s; but a drip of them is no progress.
+        let slow = async move {
+            for _ in 0..10 {
+                tokio::time::sleep(Duration::from_secs(14)).await;
+                if writer.write_all(b"a line\r\n").await.is_err() {
+                    break;
+                }
+            }
+        };
+        let (result, ()) = tokio::join!(send(&network, Message::reader(reader)), slow);
+        let error = result.unwrap_err();
+        assert_eq!(error.phase(), Phase::DataBlock);
+        assert_eq!(error.limit(), Some(Duration::from_secs(15)));
+
+        let network = healthy();
+        let (mut writer, reader) = tokio::io::duplex(64);
+        let quick = async move {
+            for _ in 0..14 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                writer.write_all(b"a line\r\n").await.unwrap();
+            }
+        };
+        let (result, ()) = tokio::join!(send(&network, Message::reader(reader)), quick);
+        let _ = result.unwrap();
+        assert_eq!(mailbox(&network), [b"a line\r\n".repeat(14)]);
+    });
+}
+
+#[test]
+fn eight_bit_octets_are_declared_and_a_server_without_the_extension_gets_none() {
+    let text = "Subject: x\r\n\r\nGr\u{fc}\u{df}e\r\n";
+    paused(async {
+        let network = healthy();
+        let _ = send(&network, text).await.unwrap();
+        assert!(parameters(&network).contains("BODY=8BITMIME"));
+
+        let script = Script::default().without("8BITMIME");
+        let network = Network::new(Double::new(Plan::healthy()).with_script(script));
+        let error = send(&network, text).await.unwrap_err();
+        assert!(matches!(error.kind(), FailureKind::Unsupported(_)));
+        assert_eq!(error.phase(), Phase::Mail);
+        // A reader shows what it has only on the way: the call ends before such an octet leaves.
+        let error = send(&network, Message::reader(text.as_bytes()))
+            .await
+            .unwrap_err();
+        assert!(matches!(error.kind(), FailureKind::Unsupported(_)));
+        assert_eq!(error.phase(), Phase::DataBlock);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(mailbox(&network).is_empty());
+    });
+}
+
+#[test]
+fn a_bare_line_ending_becomes_crlf_or_is_refused_by_choice() {
+    paused(async {
+        let network = healthy();
+        let _ = send(&network, "a\nb\rc\r\n.\n").await.unwrap();
+        assert_eq!(mailbox(&network), [b"a\r\nb\r\nc\r\n.\r\n"]);
+
+        let network = healthy();
+        let mut connection = connect(&network).await;
+        let envelope = envelope();
+        let error = connection
+            .transaction(&envelope)
+            .unwrap()
+            .line_endings(LineEndings::Refuse)
+            .send("fine\r\nnot\n", Duration::from_secs(60))
+            .await
+            .unwrap_err();
+        assert!(matches!(error.kind(), FailureKind::Message(_)));
+        assert!(error.is_permanent());
+        assert!(std::error::Error::source(&error).is_some());
+        assert!(mailbox(&network).is_empty());
+    });
+}
+
+#[test]
+fn progress_counts_every_octet_that_left() {
+    paused(async {
+        let network = Network::new(Double::new("v1 | link: window 1000".parse().unwrap()));
+        let mut connection = connect(&network).await;
+        let envelope = envelope();
+        let message = "0123456789\r\n".repeat(2_000);
+        let mut seen = Vec::new();
+        let receipt = connection
+            .transaction(&envelope)
+            .unwrap()
+            .body(BodyType::SevenBit)
+            .on_progress(|progress| seen.push(progress))
+            .send(&message[..], Duration::from_secs(600))
+            .await
+            .unwrap();
+        assert!(seen.len() > 10);
+        assert!(seen.windows(2).all(|pair| pair[0].octets < pair[1].octets));
+        assert_eq!(seen.last().unwrap().octets, receipt.octets());
+        assert_eq!(receipt.octets(), message.len() as u64 + 3);
+        assert!(seen.iter().all(|p| p.size == Some(message.len() as u64)));
+    });
+}
+
+#[test]
+fn the_debug_form_of_a_message_has_none_of_it() {
+    for message in [
+        Message::from("Subject: secret\r\n"),
+        Message::from(Bytes::from_static(b"Subject: secret\r\n")),
+        Message::reader(&b"Subject: secret\r\n"[..]),
+    ] {
+        assert!(!format!("{message:?}").contains("secret"));
+    }
+}
