@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     reason = "a test that cannot be set up has to fail"
 )]
 
@@ -298,7 +299,8 @@ fn a_refusal_in_the_middle_of_mail_data_is_definite_and_an_acceptance_is_not_bel
 
 #[test]
 fn every_end_in_the_ambiguous_stretch_is_called_ambiguous() {
-    let ends: [(&str, fn(&mut Dialogue)); 6] = [
+    type End = fn(&mut Dialogue);
+    let ends: [(&str, End); 6] = [
         ("close", |d| d.session.closed(d.now)),
         ("break", |d| d.session.broken(d.now)),
         ("cancellation", |d| d.session.cancel(d.now)),
