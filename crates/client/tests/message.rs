@@ -289,3 +289,19 @@ fn the_debug_form_of_a_message_has_none_of_it() {
         assert!(!format!("{message:?}").contains("secret"));
     }
 }
+
+#[test]
+fn every_call_can_be_moved_to_another_task() {
+    fn moves<T: Send + 'static>(_: T) {}
+    let client = Client::new("mx.example", 25).unwrap();
+    let envelope = envelope();
+    moves(async move {
+        let mut connection = client.connect(Duration::from_secs(1)).await?;
+        let transaction = connection.transaction(&envelope)?;
+        let receipt = transaction.send("x", Duration::from_secs(1)).await?;
+        connection.reset(Duration::from_secs(1)).await?;
+        connection.quit(Duration::from_secs(1)).await;
+        let again = client.send(&envelope, "x", Duration::from_secs(1)).await?;
+        Ok::<_, Error>((receipt, again))
+    });
+}

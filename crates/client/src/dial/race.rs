@@ -10,15 +10,20 @@ use proto::FailureKind;
 
 use super::Due;
 use crate::clock;
+use crate::connector::Connector;
 use crate::error::Attempt;
 use crate::guard::Wait;
 
+/// A connection that is being opened. Boxed as what it is used as: an opaque type inside the race
+/// would keep a caller from sending the whole call to another task.
+type Opening<'a, S> = Pin<Box<dyn Future<Output = io::Result<S>> + Send + 'a>>;
+
 /// An address that was begun.
-struct Runner<F> {
+struct Runner<'a, S> {
     address: SocketAddr,
     begun: Instant,
     /// `None` once it has failed.
-    future: Option<Pin<Box<F>>>,
+    future: Option<Opening<'a, S>>,
     elapsed: Duration,
     error: Option<io::Error>,
 }
@@ -28,26 +33,27 @@ struct Runner<F> {
 ///
 /// The start of the next address and the end of them all are deadlines of the one wait: there is no
 /// timer here, and runners are polled in the order in which they were begun and in no other.
-pub(super) struct Race<C, F, S> {
-    connect: C,
+pub(super) struct Race<'a, C: Connector> {
+    connector: &'a C,
     waiting: std::vec::IntoIter<SocketAddr>,
-    runners: Vec<Runner<F>>,
+    runners: Vec<Runner<'a, C::Stream>>,
     delay: Duration,
     /// When the next address is begun, if there is one.
     next: Option<Instant>,
     due: Due,
-    won: Option<(S, SocketAddr)>,
+    won: Option<(C::Stream, SocketAddr)>,
     lost: Option<FailureKind>,
 }
 
-impl<C, F, S> Race<C, F, S>
-where
-    C: FnMut(SocketAddr) -> F,
-    F: Future<Output = io::Result<S>>,
-{
-    pub(super) fn new(connect: C, addresses: Vec<SocketAddr>, delay: Duration, due: Due) -> Self {
+impl<'a, C: Connector> Race<'a, C> {
+    pub(super) fn new(
+        connector: &'a C,
+        addresses: Vec<SocketAddr>,
+        delay: Duration,
+        due: Due,
+    ) -> Self {
         let mut race = Self {
-            connect,
+            connector,
             waiting: addresses.into_iter(),
             runners: Vec::new(),
             delay,
@@ -65,7 +71,7 @@ where
             self.runners.push(Runner {
                 address,
                 begun: now,
-                future: Some(Box::pin((self.connect)(address))),
+                future: Some(Box::pin(self.connector.connect(address))),
                 elapsed: Duration::ZERO,
                 error: None,
             });
@@ -79,7 +85,7 @@ where
     /// What each address did. Those still under way end here.
     pub(super) fn attempts(self) -> Vec<Attempt> {
         let now = clock::now();
-        let elapsed = |runner: &Runner<F>| match runner.future {
+        let elapsed = |runner: &Runner<'a, C::Stream>| match runner.future {
             Some(_) => now.saturating_duration_since(runner.begun),
             None => runner.elapsed,
         };
@@ -94,12 +100,8 @@ where
     }
 }
 
-impl<C, F, S> Wait for Race<C, F, S>
-where
-    C: FnMut(SocketAddr) -> F,
-    F: Future<Output = io::Result<S>>,
-{
-    type Output = Result<(S, SocketAddr), FailureKind>;
+impl<C: Connector> Wait for Race<'_, C> {
+    type Output = Result<(C::Stream, SocketAddr), FailureKind>;
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut failed = false;
