@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Delivery {
     /// The connection it came over, counted from 1.
     pub connection: u32,
+    /// The server that took it, by the name it gives itself.
+    pub server: String,
     /// The reverse-path, without angle brackets.
     pub reverse_path: String,
     /// The accepted forward-paths, without angle brackets.
@@ -35,7 +37,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Mailbox and findings of a double, shared by its clones.
+/// Mailbox and findings of a double, shared by its clones, or of all doubles of a topology.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     state: Arc<Mutex<State>>,
@@ -69,6 +71,16 @@ impl Ledger {
     #[must_use]
     pub fn committed(&self) -> usize {
         self.state().deliveries.len()
+    }
+
+    /// How often this very message was committed, in all mailboxes together.
+    #[must_use]
+    pub fn copies(&self, message: &[u8]) -> usize {
+        self.state()
+            .deliveries
+            .iter()
+            .filter(|delivery| delivery.octets == message)
+            .count()
     }
 
     /// Everything that the client did wrong.

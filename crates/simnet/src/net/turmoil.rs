@@ -7,6 +7,7 @@ use std::future::pending;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -16,8 +17,9 @@ use tokio::time::sleep;
 use turmoil::net::TcpListener;
 
 use super::shaped::Shaped;
-use crate::plan::{ConnectFault, LinkFault};
-use crate::server::{Abort, Double};
+use crate::ledger::Ledger;
+use crate::plan::{ConnectFault, LinkFault, Plan};
+use crate::server::{Abort, Double, share};
 
 /// How a simulation runs.
 #[derive(Clone, Copy, Debug)]
@@ -41,14 +43,153 @@ impl Default for Options {
     }
 }
 
-const CLIENT: &str = "client";
-const PORT: u16 = 25;
-
-fn host(number: u16) -> String {
-    format!("double{number}")
+/// What happens to a host in the middle of a simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Happening {
+    /// Its process dies: connections end, further ones are refused. The mailbox stays.
+    Crash,
+    /// It is there again.
+    Bounce,
+    /// Whatever travels between it and the client is held back.
+    Hold,
+    /// What was held back arrives.
+    Release,
 }
 
-/// Runs `client` in a simulation with one host for each of the double's addresses.
+/// Hosts with a double each, one ledger over all their mailboxes, and what happens to them when.
+#[derive(Debug)]
+pub struct Topology {
+    hosts: Arc<[(String, Double)]>,
+    /// Every host answers to any name.
+    anonymous: bool,
+    ledger: Ledger,
+    happenings: Vec<(Duration, String, Happening)>,
+}
+
+impl Topology {
+    /// These hosts, all of them up.
+    #[must_use]
+    pub fn new<N: Into<String>>(hosts: impl IntoIterator<Item = (N, Double)>) -> Self {
+        let (hosts, ledger, _) = share(hosts);
+        Self {
+            hosts: hosts.into(),
+            anonymous: false,
+            ledger,
+            happenings: Vec::new(),
+        }
+    }
+
+    /// Something happens to a host this long after the beginning. An unknown name is nobody.
+    #[must_use]
+    pub fn at(mut self, when: Duration, host: impl Into<String>, what: Happening) -> Self {
+        self.happenings.push((when, host.into(), what));
+        self.happenings.sort_by_key(|(when, ..)| *when);
+        self
+    }
+
+    /// All mailboxes and findings.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Runs `client` in a simulation with one host for each of the doubles' addresses.
+    ///
+    /// # Errors
+    /// If the simulation does, such as by a panic or by running over its duration.
+    pub fn run<F>(
+        &self,
+        options: Options,
+        client: impl FnOnce(Connector) -> F,
+    ) -> Result<(), Box<dyn std::error::Error>>
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let mut sim = turmoil::Builder::new()
+            .tick_duration(options.tick)
+            .simulation_duration(options.duration)
+            .min_message_latency(LATENCY)
+            .max_message_latency(LATENCY)
+            .epoch(SystemTime::UNIX_EPOCH)
+            .rng_seed(options.seed)
+            .build();
+        for (name, double) in self.hosts.iter() {
+            for number in 1..=double.plan().addresses() {
+                let (name, double) = (host(name, number), double.clone());
+                sim.host(name.clone(), move || {
+                    listen(name.clone(), double.clone(), number)
+                });
+            }
+        }
+        let connector = Connector {
+            hosts: Arc::clone(&self.hosts),
+            anonymous: self.anonymous,
+        };
+        let future = client(connector);
+        sim.client(CLIENT, async move {
+            future.await;
+            Ok(())
+        });
+        for (name, double) in self.hosts.iter() {
+            for number in 1..=double.plan().addresses() {
+                let name = host(name, number);
+                sim.set_link_latency(CLIENT, name.clone(), latency(double.plan()));
+                if double.plan().connect_fault(number) == Some(&ConnectFault::Blackhole) {
+                    sim.hold(CLIENT, name);
+                }
+            }
+        }
+        let mut happenings = self.happenings.iter().peekable();
+        loop {
+            while let Some((_, name, what)) =
+                happenings.next_if(|(when, ..)| *when <= sim.elapsed())
+            {
+                for name in self.addresses(name) {
+                    match what {
+                        Happening::Crash => sim.crash(name),
+                        Happening::Bounce => sim.bounce(name),
+                        Happening::Hold => sim.hold(CLIENT, name),
+                        Happening::Release => sim.release(CLIENT, name),
+                    }
+                }
+            }
+            if sim.step()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The simulated hosts of this name: one for each of its addresses.
+    fn addresses(&self, name: &str) -> Vec<String> {
+        self.hosts
+            .iter()
+            .filter(|(known, _)| known == name)
+            .flat_map(|(name, double)| {
+                (1..=double.plan().addresses()).map(move |number| host(name, number))
+            })
+            .collect()
+    }
+}
+
+const CLIENT: &str = "client";
+const PORT: u16 = 25;
+const LATENCY: Duration = Duration::from_millis(1);
+
+fn host(name: &str, number: u16) -> String {
+    format!("{name}/{number}")
+}
+
+fn latency(plan: &Plan) -> Duration {
+    plan.link_faults()
+        .find_map(|fault| match fault {
+            LinkFault::Latency(delay) => Some(*delay),
+            _ => None,
+        })
+        .unwrap_or(LATENCY)
+}
+
+/// Runs `client` in a simulation with one double, which answers to any name.
 ///
 /// # Errors
 /// If the simulation does, such as by a panic or by running over its duration.
@@ -60,52 +201,21 @@ pub fn simulate<F>(
 where
     F: Future<Output = ()> + 'static,
 {
-    let plan = double.plan();
-    let latency = plan
-        .link_faults()
-        .find_map(|fault| match fault {
-            LinkFault::Latency(delay) => Some(*delay),
-            _ => None,
-        })
-        .unwrap_or(Duration::from_millis(1));
-    let mut sim = turmoil::Builder::new()
-        .tick_duration(options.tick)
-        .simulation_duration(options.duration)
-        .min_message_latency(latency)
-        .max_message_latency(latency)
-        .epoch(SystemTime::UNIX_EPOCH)
-        .rng_seed(options.seed)
-        .build();
-    let mut blackholed = Vec::new();
-    for number in 1..=plan.addresses() {
-        let fault = plan.connect_fault(number).cloned();
-        if fault == Some(ConnectFault::Blackhole) {
-            blackholed.push(host(number));
-        }
-        let double = double.clone();
-        sim.host(host(number), move || {
-            listen(double.clone(), fault.clone(), number)
-        });
-    }
-    let connector = Connector {
-        double: double.clone(),
+    let topology = Topology {
+        hosts: [("double".to_owned(), double.clone())].into(),
+        anonymous: true,
+        ledger: double.ledger().clone(),
+        happenings: Vec::new(),
     };
-    let future = client(connector);
-    sim.client(CLIENT, async move {
-        future.await;
-        Ok(())
-    });
-    for name in blackholed {
-        sim.hold(CLIENT, name);
-    }
-    sim.run()
+    topology.run(options, client)
 }
 
 async fn listen(
+    name: String,
     double: Double,
-    fault: Option<ConnectFault>,
     number: u16,
 ) -> Result<(), Box<dyn std::error::Error>> {
+    let fault = double.plan().connect_fault(number).cloned();
     if fault == Some(ConnectFault::Refuse) {
         pending::<()>().await;
     }
@@ -122,13 +232,13 @@ async fn listen(
         }
         for fault in double.plan().link_faults() {
             if let LinkFault::Blackhole { after, heal, .. } = fault {
-                let (after, heal) = (*after, *heal);
+                let (after, heal, name) = (*after, *heal, name.clone());
                 connections.spawn(async move {
                     sleep(after).await;
-                    turmoil::hold(CLIENT, host(number));
+                    turmoil::hold(CLIENT, name.as_str());
                     if let Some(heal) = heal {
                         sleep(heal).await;
-                        turmoil::release(CLIENT, host(number));
+                        turmoil::release(CLIENT, name.as_str());
                     }
                 });
             }
@@ -178,24 +288,32 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// The simulated client's way to the double.
+/// The simulated client's way to the doubles.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    double: Double,
+    hosts: Arc<[(String, Double)]>,
+    anonymous: bool,
 }
 
 impl Connector {
-    /// The double's addresses, whatever the name.
+    /// The addresses of a name.
     ///
     /// # Errors
-    /// If the plan says so.
+    /// If the plan says so, or no host has the name.
     ///
     /// # Cancel safety
     /// Nothing is held.
-    pub async fn resolve(&self, _name: &str, _port: u16) -> io::Result<Vec<SocketAddr>> {
-        let plan = self.double.plan();
+    pub async fn resolve(&self, name: &str, _port: u16) -> io::Result<Vec<SocketAddr>> {
+        let Some((name, double)) = self
+            .hosts
+            .iter()
+            .find(|(known, _)| self.anonymous || known == name)
+        else {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "no such name"));
+        };
+        let plan = double.plan();
         let addresses = (1..=plan.addresses())
-            .map(|number| SocketAddr::new(turmoil::lookup(host(number)), PORT))
+            .map(|number| SocketAddr::new(turmoil::lookup(host(name, number)), PORT))
             .collect();
         super::resolve(plan, addresses).await
     }

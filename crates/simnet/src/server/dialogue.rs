@@ -247,6 +247,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         if meant {
             self.envelope = Some(Delivery {
                 connection: self.wire.connection,
+                server: self.double.script.domain.clone(),
                 reverse_path: path.to_owned(),
                 forward_paths: Vec::new(),
                 parameters: parameters.to_owned(),

@@ -98,6 +98,13 @@ impl Double {
         self
     }
 
+    /// With another plan, and the same script, mailbox and trace.
+    #[must_use]
+    pub fn with_plan(mut self, plan: Plan) -> Self {
+        self.plan = Arc::new(plan);
+        self
+    }
+
     /// What goes wrong.
     #[must_use]
     pub fn plan(&self) -> &Plan {
@@ -125,4 +132,27 @@ impl Double {
         self.trace.record(connection, || Event::Opened);
         dialogue::run(self, stream, connection).await;
     }
+}
+
+/// Doubles of these names with one ledger and one trace, the first one's. Each calls itself by its
+/// name, without the port that may stand behind it.
+pub(crate) fn share<N: Into<String>>(
+    doubles: impl IntoIterator<Item = (N, Double)>,
+) -> (Vec<(String, Double)>, Ledger, Trace) {
+    let mut doubles: Vec<(String, Double)> = doubles
+        .into_iter()
+        .map(|(name, double)| (name.into(), double))
+        .collect();
+    let (ledger, trace) = match doubles.first() {
+        Some((_, first)) => (first.ledger.clone(), first.trace.clone()),
+        None => (Ledger::default(), Trace::off()),
+    };
+    for (name, double) in &mut doubles {
+        double.ledger = ledger.clone();
+        double.trace = trace.clone();
+        let mut script = (*double.script).clone();
+        script.domain = name.split(':').next().unwrap_or_default().to_owned();
+        double.script = Arc::new(script);
+    }
+    (doubles, ledger, trace)
 }

@@ -7,23 +7,26 @@
 //! reset. What it does not: loss with retransmission, reordering and congestion, which a client
 //! sees as latency.
 
+mod host;
 mod pipe;
 mod stream;
+mod topology;
 
 use std::future::pending;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 pub use stream::Stream;
+pub use topology::Topology;
 
-use stream::{Counters, pair};
+use host::{Host, Shared, address, place};
+use stream::pair;
 
-use crate::plan::{ConnectFault, Direction, Family};
+use crate::plan::{ConnectFault, Direction};
 use crate::server::Double;
 
 /// An in-memory network with one double on it. Dropping it ends the double's connections.
@@ -47,14 +50,7 @@ use crate::server::Double;
 #[derive(Debug)]
 pub struct Network {
     shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
     double: Double,
-    tasks: Mutex<JoinSet<()>>,
-    client: Arc<Counters>,
-    server: Arc<Counters>,
 }
 
 impl Network {
@@ -62,12 +58,8 @@ impl Network {
     #[must_use]
     pub fn new(double: Double) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                double,
-                tasks: Mutex::default(),
-                client: Arc::default(),
-                server: Arc::default(),
-            }),
+            shared: Arc::new(Shared::new(vec![Host::new(None, double.clone())])),
+            double,
         }
     }
 
@@ -82,7 +74,7 @@ impl Network {
     /// The double.
     #[must_use]
     pub fn double(&self) -> &Double {
-        &self.shared.double
+        &self.double
     }
 
     /// Streams that clients hold.
@@ -100,60 +92,20 @@ impl Network {
     /// The first panic of a connection's task that has ended, if there was one.
     #[must_use]
     pub fn panicked(&self) -> Option<String> {
-        let mut tasks = self
-            .shared
-            .tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        while let Some(ended) = tasks.try_join_next() {
-            if let Err(error) = ended
-                && error.is_panic()
-            {
-                return Some(error.to_string());
-            }
-        }
-        None
+        self.shared.panicked()
     }
 }
 
 impl Drop for Network {
     fn drop(&mut self) {
-        let mut tasks = self
-            .shared
-            .tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        tasks.abort_all();
+        self.shared.abort();
     }
 }
 
-/// A client's way into a [`Network`].
+/// A client's way into a [`Network`] or a [`Topology`].
 #[derive(Clone, Debug)]
 pub struct Connector {
     shared: Arc<Shared>,
-}
-
-/// The address with this number, counted from 1. It is a label and never touches a real socket.
-fn address(number: u16, family: Family, port: u16) -> SocketAddr {
-    let [high, low] = number.to_be_bytes();
-    let ip = match family {
-        Family::V4 => IpAddr::V4(Ipv4Addr::new(10, 0, high, low)),
-        Family::V6 => IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number)),
-    };
-    SocketAddr::new(ip, port)
-}
-
-fn number(address: SocketAddr) -> u16 {
-    match address.ip() {
-        IpAddr::V4(ip) => {
-            let [_, _, high, low] = ip.octets();
-            u16::from_be_bytes([high, low])
-        }
-        IpAddr::V6(ip) => {
-            let [.., number] = ip.segments();
-            number
-        }
-    }
 }
 
 impl Connector {
@@ -163,17 +115,24 @@ impl Connector {
         self.shared.client.octets.load(Ordering::Relaxed)
     }
 
-    /// The addresses of any name: one, unless the plan says otherwise.
+    /// The addresses of a name: one, unless the plan says otherwise. A network with one double
+    /// answers to any name.
     ///
     /// # Errors
-    /// If the plan says so.
+    /// If the plan says so, or no host has the name.
     ///
     /// # Cancel safety
     /// Nothing is held.
-    pub async fn resolve(&self, _host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let plan = self.shared.double.plan();
+    pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let found = self.shared.find(host, port);
+        let Some((place, host)) = found.and_then(|at| Some((at, self.shared.hosts.get(at)?)))
+        else {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "no such name"));
+        };
+        let double = host.double();
+        let plan = double.plan();
         let addresses = (1..=plan.addresses())
-            .map(|number| address(number, plan.family(number), port))
+            .map(|number| address(place, number, plan.family(number), port))
             .collect();
         crate::net::resolve(plan, addresses).await
     }
@@ -181,33 +140,32 @@ impl Connector {
     /// A connection to one address, after a round trip.
     ///
     /// # Errors
-    /// If the plan says so.
+    /// If the plan says so, or the host is not up.
     ///
     /// # Cancel safety
     /// Nothing is held before the connection is open.
     pub async fn connect(&self, address: SocketAddr) -> io::Result<Stream> {
-        let plan = self.shared.double.plan();
+        let (place, number) = place(address);
+        let Some(host) = self.shared.hosts.get(place) else {
+            return Err(io::ErrorKind::HostUnreachable.into());
+        };
+        let double = host.double();
+        let plan = double.plan();
         let latency = pipe::Shape::new(plan, Direction::ToServer).latency;
-        match plan.connect_fault(number(address)) {
+        match plan.connect_fault(number) {
             Some(ConnectFault::Unreachable) => return Err(io::ErrorKind::HostUnreachable.into()),
             Some(ConnectFault::Blackhole) => pending().await,
             Some(ConnectFault::After(delay)) => sleep(*delay).await,
             Some(ConnectFault::Refuse) | None => {}
         }
         sleep(latency * 2).await;
-        if let Some(ConnectFault::Refuse) = plan.connect_fault(number(address)) {
+        let refuses = plan.connect_fault(number) == Some(&ConnectFault::Refuse);
+        if refuses || !host.up.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
-        let Shared {
-            double,
-            tasks,
-            client,
-            server,
-        } = &*self.shared;
+        let Shared { client, server, .. } = &*self.shared;
         let (near, far) = pair(plan, Arc::clone(client), Arc::clone(server));
-        let double = double.clone();
-        let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.spawn(async move { double.serve(far).await });
+        host.tasks().spawn(async move { double.serve(far).await });
         Ok(near)
     }
 }
