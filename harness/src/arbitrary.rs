@@ -9,7 +9,7 @@ use proptest::sample::select;
 use simnet::Plan;
 use simnet::plan::{
     ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace, ResolveFault, Rule, Say,
-    ServerFault, Then,
+    ServerFault, Strike, Then,
 };
 
 use crate::case::Case;
@@ -87,6 +87,17 @@ fn direction() -> impl Strategy<Value = Direction> {
     ])
 }
 
+fn one_way() -> impl Strategy<Value = Direction> {
+    select(vec![Direction::ToServer, Direction::ToClient])
+}
+
+fn strike() -> impl Strategy<Value = Strike> {
+    prop_oneof![
+        4 => select(vec![Strike::Stall, Strike::Shut, Strike::Close, Strike::Reset, Strike::Corrupt]),
+        1 => millis(1..300).prop_map(Strike::Drip),
+    ]
+}
+
 fn link_fault() -> impl Strategy<Value = LinkFault> {
     prop_oneof![
         millis(1..400).prop_map(LinkFault::Latency),
@@ -105,6 +116,15 @@ fn link_fault() -> impl Strategy<Value = LinkFault> {
                 heal
             }),
         (8u32..500).prop_map(LinkFault::Window),
+        (1u64..600, one_way(), strike()).prop_map(|(octet, direction, strike)| LinkFault::At {
+            octet,
+            direction: if strike == Strike::Corrupt {
+                Direction::ToClient
+            } else {
+                direction
+            },
+            strike,
+        }),
     ]
 }
 
@@ -161,9 +181,21 @@ pub fn case() -> impl Strategy<Value = Case> {
         prop_oneof![2 => Just(Duration::ZERO), 1 => millis(1..2_000)],
         prop_oneof![2 => Just(Duration::ZERO), 1 => millis(1..2_000)],
         proptest::option::weighted(0.3, millis(0..8_000)),
+        (prop::bool::weighted(0.75), prop::bool::weighted(0.25)),
     )
         .prop_map(
-            |(plan, timeout, recipients, octets, all, deadline, reserve, linger, cancel)| {
+            |(
+                plan,
+                timeout,
+                recipients,
+                octets,
+                all,
+                deadline,
+                reserve,
+                linger,
+                cancel,
+                settings,
+            )| {
                 let mut case = Case::new(plan);
                 case.timeout = timeout;
                 case.recipients = recipients;
@@ -173,6 +205,7 @@ pub fn case() -> impl Strategy<Value = Case> {
                 case.reserve = reserve;
                 case.linger = linger;
                 case.cancel = cancel;
+                (case.pipelining, case.eight_bit) = settings;
                 case
             },
         )

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use postbound::{Bounds, CancellationToken, Client, Connector, Envelope, Phase, Require, Timeouts};
-use simnet::Plan;
 use simnet::plan::{Plain, parse_duration};
+use simnet::{Double, Plan, Script};
 
 /// One experiment, complete in one line of text: `timeout=2s recipients=1 octets=400 -- v1 | rcpt: stall`.
 ///
@@ -34,6 +34,10 @@ pub struct Case {
     pub linger: Duration,
     /// When the token is cancelled.
     pub cancel: Option<Duration>,
+    /// Whether the server offers PIPELINING.
+    pub pipelining: bool,
+    /// Whether the message has octets over 127.
+    pub eight_bit: bool,
     /// What goes wrong.
     pub plan: Plan,
 }
@@ -51,6 +55,8 @@ impl Default for Case {
             reserve: Duration::ZERO,
             linger: Duration::ZERO,
             cancel: None,
+            pipelining: true,
+            eight_bit: false,
             plan: Plan::healthy(),
         }
     }
@@ -99,11 +105,24 @@ impl Case {
         }
     }
 
+    /// The server that the client meets.
+    #[must_use]
+    pub fn double(&self) -> Double {
+        let mut script = Script::default();
+        if !self.pipelining {
+            script = script.without("PIPELINING");
+        }
+        Double::new(self.plan.clone()).with_script(script)
+    }
+
     /// The message: lines that begin with dots are among the others.
     #[must_use]
     pub fn message(&self) -> Vec<u8> {
         let octets = usize::try_from(self.octets).unwrap_or(usize::MAX);
         let mut message = b"Subject: a case\r\n\r\n".to_vec();
+        if self.eight_bit {
+            message.extend_from_slice("Gr\u{fc}\u{df}e\r\n".as_bytes());
+        }
         let mut line = 0;
         while message.len() < octets {
             line += 1;
@@ -179,6 +198,12 @@ impl fmt::Display for Case {
         if self.again {
             f.write_str(" again=yes")?;
         }
+        if !self.pipelining {
+            f.write_str(" pipelining=no")?;
+        }
+        if self.eight_bit {
+            f.write_str(" body=8bit")?;
+        }
         for (name, value) in [("deadline", self.deadline), ("cancel", self.cancel)] {
             if let Some(value) = value {
                 write!(f, " {name}={}", Plain(value))?;
@@ -231,8 +256,40 @@ impl FromStr for Case {
     }
 }
 
+/// Every setting, and the values that the exhaustive sweep combines with those of all others. One
+/// that is a quantity and no configuration has none.
+pub const SETTINGS: &[(&str, &[&str])] = &[
+    ("timeout", &[]),
+    ("timeout.PHASE", &[]),
+    ("recipients", &["1", "3"]),
+    ("octets", &["0", "400"]),
+    ("require", &["any", "all"]),
+    ("again", &[]),
+    ("pipelining", &["yes", "no"]),
+    ("body", &["7bit", "8bit"]),
+    ("deadline", &[]),
+    ("cancel", &[]),
+    ("reserve", &[]),
+    ("linger", &[]),
+];
+
+fn unknown_setting() -> String {
+    let names: Vec<_> = SETTINGS.iter().map(|(name, _)| *name).collect();
+    format!("no such setting; there are {}", names.join(", "))
+}
+
 impl Case {
-    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+    /// Changes one setting, as the text form names it.
+    ///
+    /// # Errors
+    /// If [`SETTINGS`] does not have it, or not this value.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let listed = |(known, _): &(&str, _)| {
+            *known == name || (*known == "timeout.PHASE" && name.starts_with("timeout."))
+        };
+        if !SETTINGS.iter().any(listed) {
+            return Err(unknown_setting());
+        }
         match name {
             "timeout" => {
                 self.timeout = duration(value)?;
@@ -256,16 +313,19 @@ impl Case {
             "again" if value == "yes" => self.again = true,
             "again" if value == "no" => self.again = false,
             "again" => return Err("expected yes or no".to_owned()),
+            "pipelining" if value == "yes" => self.pipelining = true,
+            "pipelining" if value == "no" => self.pipelining = false,
+            "pipelining" => return Err("expected yes or no".to_owned()),
+            "body" if value == "7bit" => self.eight_bit = false,
+            "body" if value == "8bit" => self.eight_bit = true,
+            "body" => return Err("expected 7bit or 8bit".to_owned()),
             "deadline" => self.deadline = Some(duration(value)?),
             "cancel" => self.cancel = Some(duration(value)?),
             "reserve" => self.reserve = duration(value)?,
             "linger" => self.linger = duration(value)?,
             _ => {
                 let Some(phase) = name.strip_prefix("timeout.") else {
-                    return Err(
-                        "no such setting; there are timeout, timeout.PHASE, recipients, octets, require, again, deadline, cancel, reserve and linger"
-                            .to_owned(),
-                    );
+                    return Err(unknown_setting());
                 };
                 let phase = phase
                     .parse()

@@ -9,6 +9,7 @@
 
 pub mod arbitrary;
 pub mod case;
+pub mod differential;
 pub mod matrix;
 pub mod property;
 pub mod report;

@@ -54,6 +54,24 @@ impl Claim {
     }
 }
 
+impl Claim {
+    /// What a session's failure claims.
+    #[must_use]
+    pub fn of_failure(failure: &proto::Failure) -> Self {
+        Self {
+            outcome: failure.outcome,
+            phase: Some(failure.phase),
+            kind: kind(&failure.kind),
+            code: failure.reply.as_ref().map(|reply| reply.code().get()),
+            accepted: failure
+                .recipients
+                .iter()
+                .filter(|r| r.is_accepted())
+                .count(),
+        }
+    }
+}
+
 /// The failure's kind in one word.
 #[must_use]
 pub fn kind(kind: &FailureKind) -> &'static str {
@@ -105,6 +123,24 @@ pub struct Report {
     pub trace: u64,
     /// The trace, one event a line.
     pub events: String,
+}
+
+impl Report {
+    /// A report with a claim and nothing to show for it.
+    #[must_use]
+    pub fn of(claim: Claim) -> Self {
+        Self {
+            claim,
+            elapsed: Duration::ZERO,
+            committed: 0,
+            intact: true,
+            findings: Vec::new(),
+            open_streams: 0,
+            octets_after_cancel: 0,
+            trace: 0,
+            events: String::new(),
+        }
+    }
 }
 
 /// What a run must satisfy beyond the promise itself.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use simnet::Double;
 use simnet::net::loopback::Loopback;
 
 use crate::case::Case;
@@ -22,7 +21,7 @@ pub fn run(case: &Case) -> Report {
         .build()
         .expect("a runtime");
     let report = runtime.block_on(async {
-        let loopback = Loopback::bind(Double::new(case.plan.clone()), 0)
+        let loopback = Loopback::bind(case.double(), 0)
             .await
             .expect("a loopback port");
         let connector = loopback.connector();

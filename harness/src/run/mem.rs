@@ -19,7 +19,7 @@ pub const TOLERANCE: Tolerance = Tolerance::late(Duration::from_millis(1));
 /// If the double panicked, which is a bug in it.
 #[must_use]
 pub fn run(case: &Case) -> Report {
-    run_on(case, Double::new(case.plan.clone()))
+    run_on(case, case.double())
 }
 
 /// The same without a trace, for sweeps.
@@ -28,7 +28,7 @@ pub fn run(case: &Case) -> Report {
 /// If the double panicked, which is a bug in it.
 #[must_use]
 pub fn run_quick(case: &Case) -> Report {
-    run_on(case, Double::new(case.plan.clone()).without_trace())
+    run_on(case, case.double().without_trace())
 }
 
 fn run_on(case: &Case, double: Double) -> Report {

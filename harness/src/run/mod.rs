@@ -2,6 +2,7 @@
 
 pub mod loopback;
 pub mod mem;
+pub mod sansio;
 pub mod turmoil;
 
 use std::future::Future;
@@ -102,21 +103,13 @@ pub(crate) fn report(
     .filter(|recipient| recipient.is_accepted())
     .map(|recipient| recipient.path().as_str())
     .collect();
-    // Two faults can conspire to attribute one RCPT's reply to another, which no client can see.
-    let attributed = case
-        .plan
-        .rules
-        .iter()
-        .filter(|rule| matches!(rule, Rule::Server { .. }))
-        .count()
-        < 2;
+    let attributed = attributes(case);
     let intact = deliveries.iter().all(|delivery| {
         delivery.octets == message
             && delivery.reverse_path == "sender@client.example"
             && (!attributed || delivery.forward_paths == accepted)
     });
     Report {
-        claim: Claim::of(result),
         elapsed,
         committed: deliveries.len(),
         intact,
@@ -126,11 +119,21 @@ pub(crate) fn report(
             .iter()
             .map(ToString::to_string)
             .collect(),
-        open_streams: 0,
-        octets_after_cancel: 0,
         trace: double.trace().hash(),
         events: double.trace().to_string(),
+        ..Report::of(Claim::of(result))
     }
+}
+
+/// Whether each RCPT's reply is its own: two faults can conspire to attribute one's to another,
+/// which no client can see.
+pub(crate) fn attributes(case: &Case) -> bool {
+    case.plan
+        .rules
+        .iter()
+        .filter(|rule| matches!(rule, Rule::Server { .. }))
+        .count()
+        < 2
 }
 
 /// Runs a future to its end on a runtime of its own whose clock is paused.

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use simnet::Double;
 use simnet::net::turmoil::{Options, simulate};
 
 use crate::case::Case;
@@ -18,7 +17,7 @@ pub const TOLERANCE: Tolerance = Tolerance::late(Duration::from_millis(20));
 /// If the simulation fails, which is a bug in it.
 #[must_use]
 pub fn run(case: &Case) -> Report {
-    let double = Double::new(case.plan.clone());
+    let double = case.double();
     let slot = Arc::new(Mutex::new(None));
     let mut options = Options::default();
     options.duration = case.promise() * 2 + Duration::from_secs(60);

@@ -89,6 +89,7 @@ fn turmoil_cannot(rule: &Rule) -> Option<&'static str> {
             Some("its window counts writes, not octets")
         }
         Rule::Link(LinkFault::Coalesce { .. }) => Some("it can't hold octets back by the clock"),
+        Rule::Link(LinkFault::At { .. }) => Some("it can't strike at an octet"),
         Rule::Link(LinkFault::Blackhole { direction, .. }) if *direction != Direction::Both => {
             Some("it only holds both directions at once")
         }
@@ -113,6 +114,7 @@ fn loopback_cannot(rule: &Rule) -> Option<&'static str> {
         },
         Rule::Link(LinkFault::Latency(_)) => Some("real sockets have the latency they have"),
         Rule::Link(LinkFault::Coalesce { .. }) => Some("the kernel can't hold octets back"),
+        Rule::Link(LinkFault::At { .. }) => Some("the kernel can't strike at an octet"),
         Rule::Link(LinkFault::Blackhole { direction, .. }) if *direction != Direction::Both => {
             Some("the server can only stop as a whole")
         }

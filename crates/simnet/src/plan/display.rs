@@ -5,7 +5,7 @@ use std::fmt;
 use super::duration::Plain;
 use super::{
     ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace, Plan, ResolveFault, Rule, Say,
-    ServerFault, Then,
+    ServerFault, Strike, Then,
 };
 
 impl fmt::Display for Plan {
@@ -100,6 +100,21 @@ impl fmt::Display for LinkFault {
                 direction.fmt(f)
             }
             Self::Window(octets) => write!(f, "link: window {octets}"),
+            Self::At {
+                octet,
+                direction,
+                strike,
+            } => {
+                write!(f, "link: at octet {octet}{direction} ")?;
+                match strike {
+                    Strike::Stall => f.write_str("stall"),
+                    Strike::Shut => f.write_str("shut"),
+                    Strike::Close => f.write_str("close"),
+                    Strike::Reset => f.write_str("reset"),
+                    Strike::Corrupt => f.write_str("corrupt"),
+                    Strike::Drip(every) => write!(f, "drip {}", Plain(*every)),
+                }
+            }
         }
     }
 }

@@ -319,6 +319,14 @@ pub enum Direction {
     Both,
 }
 
+impl Direction {
+    /// Whether octets that travel this `way` are meant.
+    #[must_use]
+    pub fn covers(self, way: Self) -> bool {
+        self == Self::Both || self == way
+    }
+}
+
 /// A fault of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -351,4 +359,31 @@ pub enum LinkFault {
     /// Capacity of the path in octets that were written and not yet read by the peer. The default
     /// is 65,536.
     Window(u32),
+    /// Strikes at one octet of the stream, on every connection.
+    At {
+        /// Which octet, counted from 1: those before it pass unharmed.
+        octet: u64,
+        /// Of those that travel this way, which is never both.
+        direction: Direction,
+        /// What happens.
+        strike: Strike,
+    },
+}
+
+/// What the network does at one octet of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Strike {
+    /// It vanishes, and every one behind it.
+    Stall,
+    /// It is not taken, nor any behind it: the window closes.
+    Shut,
+    /// A FIN arrives in its place and nothing behind it.
+    Close,
+    /// The connection is reset, at both ends.
+    Reset,
+    /// It arrives with its lowest bit flipped. Only towards the client.
+    Corrupt,
+    /// It and all behind it arrive one at a time, this much apart.
+    Drip(Duration),
 }

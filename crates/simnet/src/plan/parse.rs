@@ -9,7 +9,7 @@ use proto::Phase;
 use super::duration::parse_duration;
 use super::{
     ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace, Plan, ResolveFault, Rule, Say,
-    ServerFault, Then,
+    ServerFault, Strike, Then,
 };
 
 /// A plan that can't be read: where, what was found, what was expected.
@@ -374,13 +374,45 @@ impl<'a> Cursor<'a> {
                     direction: self.direction()?,
                 }
             }
+            "at" => {
+                self.keyword("octet")?;
+                let octet = self.number::<u64>("an octet's number, from 1")?;
+                self.strike(octet)?
+            }
             _ => {
                 return self.back(
                     word,
-                    "latency TIME, window OCTETS, fragment OCTETS, coalesce TIME or blackhole after TIME",
+                    "latency TIME, window OCTETS, fragment OCTETS, coalesce TIME, blackhole after TIME or at octet NUMBER",
                 );
             }
         }))
+    }
+
+    fn strike(&mut self, octet: u64) -> Result<LinkFault, PlanError> {
+        let word = self.word();
+        let direction = match word {
+            "to-server" => Direction::ToServer,
+            "to-client" => Direction::ToClient,
+            _ => return self.back(word, "to-server or to-client"),
+        };
+        let word = self.word();
+        let strike = match word {
+            "stall" => Strike::Stall,
+            "shut" => Strike::Shut,
+            "close" => Strike::Close,
+            "reset" => Strike::Reset,
+            "corrupt" if direction == Direction::ToClient => Strike::Corrupt,
+            "corrupt" => {
+                return self.back(word, "another strike: only to-client is anything corrupted");
+            }
+            "drip" => Strike::Drip(self.duration()?),
+            _ => return self.back(word, "stall, shut, close, reset, corrupt or drip TIME"),
+        };
+        Ok(LinkFault::At {
+            octet,
+            direction,
+            strike,
+        })
     }
 
     fn server(&mut self, commits: bool) -> Result<ServerFault, PlanError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::plan::{Direction, LinkFault, Plan};
+use crate::plan::{Direction, LinkFault, Plan, Strike};
 
 /// What the link does to octets that travel one way.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,8 @@ pub(super) struct Shape {
     pub(super) fragment: usize,
     coalesce: Option<Duration>,
     blackhole: Option<(Duration, Option<Duration>)>,
+    /// How many octets pass before the strike.
+    strike: Option<(u64, Strike)>,
 }
 
 impl Shape {
@@ -27,8 +29,9 @@ impl Shape {
             fragment: usize::MAX,
             coalesce: None,
             blackhole: None,
+            strike: None,
         };
-        let applies = |direction: &Direction| *direction == Direction::Both || *direction == way;
+        let applies = |direction: &Direction| direction.covers(way);
         for fault in plan.link_faults() {
             match fault {
                 // Without any latency a flood would keep virtual time from moving.
@@ -47,6 +50,11 @@ impl Shape {
                     after,
                     heal,
                 } if applies(direction) => shape.blackhole = Some((*after, *heal)),
+                LinkFault::At {
+                    octet,
+                    direction,
+                    strike,
+                } if applies(direction) => shape.strike = Some((octet.saturating_sub(1), *strike)),
                 _ => {}
             }
         }
@@ -98,6 +106,10 @@ pub(super) struct Pipe {
     arrived: VecDeque<u8>,
     /// Octets written and not yet read.
     unread: usize,
+    /// Octets ever written.
+    sent: u64,
+    /// When the last octet of a drip leaves.
+    dripped: Option<Instant>,
     pub(super) end: End,
     /// The reader's stream is gone.
     pub(super) abandoned: bool,
@@ -113,6 +125,8 @@ impl Pipe {
             under_way: VecDeque::new(),
             arrived: VecDeque::new(),
             unread: 0,
+            sent: 0,
+            dripped: None,
             end: End::Open,
             abandoned: false,
             reader: None,
@@ -122,7 +136,14 @@ impl Pipe {
 
     /// How many octets may be written now.
     pub(super) fn room(&self) -> usize {
-        self.shape.window.saturating_sub(self.unread)
+        let room = self.shape.window.saturating_sub(self.unread);
+        match self.shape.strike {
+            Some((before, Strike::Shut)) => {
+                let left = before.saturating_sub(self.sent);
+                room.min(usize::try_from(left).unwrap_or(usize::MAX))
+            }
+            _ => room,
+        }
     }
 
     fn send(&mut self, parcel: Parcel, now: Instant, extra: Duration) {
@@ -134,9 +155,60 @@ impl Pipe {
         }
     }
 
-    pub(super) fn send_octets(&mut self, octets: Vec<u8>, now: Instant) {
+    /// Sends octets. Says whether they have met a strike that resets the other direction, too.
+    pub(super) fn send_octets(&mut self, octets: Vec<u8>, now: Instant) -> bool {
+        let before = self.sent;
         self.unread += octets.len();
-        self.send(Parcel::Octets(octets), now, Duration::ZERO);
+        self.sent += octets.len() as u64;
+        match self.shape.strike {
+            Some((safe, strike)) if self.sent > safe => {
+                let first = before <= safe;
+                let safe = usize::try_from(safe.saturating_sub(before)).unwrap_or(usize::MAX);
+                self.strike(strike, octets, safe.min(self.unread), first, now)
+            }
+            _ => {
+                self.send(Parcel::Octets(octets), now, Duration::ZERO);
+                false
+            }
+        }
+    }
+
+    /// Lets the first `safe` octets pass; `first` says that the next one is the one to strike at.
+    fn strike(
+        &mut self,
+        strike: Strike,
+        mut octets: Vec<u8>,
+        safe: usize,
+        first: bool,
+        now: Instant,
+    ) -> bool {
+        let mut struck = octets.split_off(safe.min(octets.len()));
+        if !octets.is_empty() {
+            self.send(Parcel::Octets(octets), now, Duration::ZERO);
+        }
+        match strike {
+            Strike::Corrupt => {
+                if let Some(octet) = struck.first_mut().filter(|_| first) {
+                    *octet ^= 1;
+                }
+                self.send(Parcel::Octets(struck), now, Duration::ZERO);
+            }
+            Strike::Drip(every) => {
+                for octet in struck {
+                    let at = self.dripped.map_or(now, |last| last.max(now)) + every;
+                    self.dripped = Some(at);
+                    let extra = at.saturating_duration_since(now);
+                    self.send(Parcel::Octets(vec![octet]), now, extra);
+                }
+            }
+            Strike::Close if first => self.send(Parcel::Fin, now, Duration::ZERO),
+            Strike::Reset if first => {
+                self.send(Parcel::Rst, now, Duration::ZERO);
+                return true;
+            }
+            Strike::Close | Strike::Reset | Strike::Stall | Strike::Shut => {}
+        }
+        false
     }
 
     pub(super) fn send_fin(&mut self, now: Instant) {

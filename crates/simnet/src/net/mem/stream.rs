@@ -32,8 +32,13 @@ pub struct Stream {
     shared: Shared,
     server: bool,
     counters: Arc<Counters>,
-    sleep: Option<Pin<Box<Sleep>>>,
+    /// Until the next arrival, and until a reset that a blocked writer learns of: reader and writer
+    /// wait for different things at once.
+    reading: Timer,
+    writing: Timer,
 }
+
+type Timer = Option<Pin<Box<Sleep>>>;
 
 pub(super) fn pair(plan: &Plan, client: Arc<Counters>, server: Arc<Counters>) -> (Stream, Stream) {
     let opened = Instant::now();
@@ -47,7 +52,8 @@ pub(super) fn pair(plan: &Plan, client: Arc<Counters>, server: Arc<Counters>) ->
             shared: Arc::clone(&shared),
             server,
             counters,
-            sleep: None,
+            reading: None,
+            writing: None,
         }
     };
     (end(client, false), end(server, true))
@@ -67,23 +73,19 @@ fn lock(shared: &Shared) -> MutexGuard<'_, [Pipe; 2]> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Stream {
-    /// Comes back when `at` has come.
-    fn poll_at(&mut self, at: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(at) = at else {
-            return Poll::Pending;
-        };
-        match &mut self.sleep {
-            Some(sleep) if sleep.deadline() != at => sleep.as_mut().reset(at),
-            Some(_) => {}
-            None => self.sleep = Some(Box::pin(sleep_until(at))),
-        }
-        match &mut self.sleep {
-            Some(sleep) => sleep.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
+/// Comes back when `at` has come.
+fn poll_at(timer: &mut Timer, at: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+    let Some(at) = at else {
+        return Poll::Pending;
+    };
+    let sleep = timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+    if sleep.deadline() != at {
+        sleep.as_mut().reset(at);
     }
+    sleep.as_mut().poll(cx)
+}
 
+impl Stream {
     /// Room for octets, or why there never will be any.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
@@ -108,7 +110,7 @@ impl Stream {
                     room => return Poll::Ready(Ok(room.min(outgoing.shape.fragment))),
                 }
             };
-            ready!(self.poll_at(due, cx));
+            ready!(poll_at(&mut self.writing, due, cx));
         }
     }
 
@@ -116,8 +118,11 @@ impl Stream {
         let count = octets.len() as u64;
         self.counters.octets.fetch_add(count, Ordering::Relaxed);
         let mut pipes = lock(&self.shared);
-        let (_, outgoing) = both(&mut pipes, self.server);
-        outgoing.send_octets(octets, Instant::now());
+        let (incoming, outgoing) = both(&mut pipes, self.server);
+        let now = Instant::now();
+        if outgoing.send_octets(octets, now) {
+            incoming.send_rst(now, Duration::ZERO);
+        }
     }
 }
 
@@ -146,7 +151,7 @@ impl AsyncRead for Stream {
                 incoming.reader = Some(cx.waker().clone());
                 due
             };
-            ready!(this.poll_at(due, cx));
+            ready!(poll_at(&mut this.reading, due, cx));
         }
     }
 }

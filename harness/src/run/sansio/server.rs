@@ -1,0 +1,627 @@
+//! The scripted server once more, in plain code: a second opinion on the double's dialogue.
+
+use std::collections::VecDeque;
+
+use memchr::{memchr, memchr2};
+use postbound::Phase;
+use simnet::Plan;
+use simnet::plan::{IntakeFault, Pace, Rule, Say, ServerFault, Then};
+
+use super::Millis;
+use super::link::{End, Link, Room, millis};
+
+/// Something to be done before the next command is read.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Sleep(Millis),
+    /// These octets of what is to be said.
+    Say(usize, usize),
+    /// The octets from here on, again and again, this often.
+    Endless(usize, usize, Option<Millis>),
+    End(Then),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Commands,
+    MailData,
+    Stalled,
+    Ended,
+}
+
+/// What the healthy server offers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offer {
+    pub(super) pipelining: bool,
+}
+
+pub(super) struct Server<'a> {
+    plan: &'a Plan,
+    offer: Offer,
+    mode: Mode,
+    asleep: Option<Millis>,
+    acts: VecDeque<Act>,
+    saying: Vec<u8>,
+    /// Octets of the client's stream that were used.
+    used: usize,
+    taken: usize,
+    occasions: [u16; Phase::COUNT],
+    greeted: bool,
+    mail_said: bool,
+    envelope: Option<Envelope>,
+    data: MailData,
+    intake: Option<&'a IntakeFault>,
+    due: Option<u64>,
+    /// What was committed, and under which envelope.
+    pub(super) committed: Vec<Delivery>,
+    pub(super) findings: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Envelope {
+    reverse_path: String,
+    forward_paths: Vec<String>,
+    eight_bit: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) reverse_path: String,
+    pub(super) forward_paths: Vec<String>,
+    pub(super) octets: Vec<u8>,
+}
+
+const EXTENSIONS: &str = "250-SIZE 10485760\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n";
+
+impl<'a> Server<'a> {
+    pub(super) fn new(plan: &'a Plan, offer: Offer) -> Self {
+        let intake = plan.rules.iter().find_map(|rule| match rule {
+            Rule::Intake(fault) => Some(fault),
+            _ => None,
+        });
+        let mut server = Self {
+            plan,
+            offer,
+            mode: Mode::Commands,
+            asleep: None,
+            acts: VecDeque::new(),
+            saying: Vec::new(),
+            used: 0,
+            taken: 0,
+            occasions: [0; Phase::COUNT],
+            greeted: false,
+            mail_said: false,
+            envelope: None,
+            data: MailData::default(),
+            intake,
+            due: None,
+            committed: Vec::new(),
+            findings: Vec::new(),
+        };
+        server.answer(Phase::Greeting, b"220 double.example ESMTP\r\n");
+        server
+    }
+
+    /// Whether nothing that comes can reach the mailbox any more.
+    pub(super) fn is_done(&self) -> bool {
+        let endless = |act: &Act| matches!(act, Act::Endless(..));
+        matches!(self.mode, Mode::Ended | Mode::Stalled) || self.acts.iter().any(endless)
+    }
+
+    /// When there may be more to do.
+    pub(super) fn next_event(&self, link: &Link) -> Option<Millis> {
+        match (self.mode, self.asleep) {
+            (Mode::Ended | Mode::Stalled, _) => None,
+            (_, Some(until)) => Some(until),
+            _ => link.to_server.next_arrival(),
+        }
+    }
+
+    /// Does what can be done now.
+    pub(super) fn turn(&mut self, link: &mut Link, now: Millis) {
+        if let Some(until) = self.asleep {
+            if now < until {
+                return;
+            }
+            self.asleep = None;
+        }
+        while self.mode != Mode::Ended && self.mode != Mode::Stalled {
+            let more = match self.acts.front().copied() {
+                Some(act) => self.act(act, link, now),
+                None => self.read_on(link, now),
+            };
+            match more {
+                Some(true) => {}
+                Some(false) => return,
+                None => {
+                    self.mode = Mode::Ended;
+                    link.drop_end(true, now);
+                }
+            }
+        }
+    }
+
+    /// Whether there is more to do now; `None` is the connection's end.
+    fn act(&mut self, act: Act, link: &mut Link, now: Millis) -> Option<bool> {
+        match act {
+            Act::Sleep(time) => {
+                self.acts.pop_front();
+                self.asleep = Some(now + time);
+                return Some(false);
+            }
+            Act::Say(begin, end) => match self.write(begin, end, link, now)? {
+                0 => return Some(false),
+                count if begin + count < end => {
+                    self.acts[0] = Act::Say(begin + count, end);
+                }
+                _ => {
+                    self.acts.pop_front();
+                }
+            },
+            Act::Endless(begin, end, every) => {
+                if let Some(every) = every {
+                    self.acts.push_front(Act::Say(begin, end));
+                    self.acts.push_front(Act::Sleep(every));
+                } else {
+                    self.acts.push_front(Act::Say(begin, end));
+                }
+            }
+            Act::End(then) => {
+                match then {
+                    Then::Continue => {}
+                    Then::Close => return None,
+                    Then::Reset => {
+                        link.to_client.send_rst(now);
+                        return None;
+                    }
+                    _ => self.mode = Mode::Stalled,
+                }
+                self.acts.pop_front();
+            }
+        }
+        Some(true)
+    }
+
+    /// Writes what there is room for; 0 is none.
+    fn write(&self, begin: usize, end: usize, link: &mut Link, now: Millis) -> Option<usize> {
+        match link.room(true, now) {
+            Room::Reset => None,
+            Room::Blocked => Some(0),
+            Room::Octets(room) => {
+                let count = room.min(end - begin);
+                link.send(true, &self.saying[begin..begin + count], now);
+                Some(count)
+            }
+        }
+    }
+
+    /// Reads at most `most` octets: whether any came; `None` at the end.
+    fn read(&mut self, most: usize, link: &mut Link, now: Millis) -> Option<bool> {
+        let pipe = &mut link.to_server;
+        pipe.arrive(now);
+        if pipe.end == End::Rst {
+            return None;
+        }
+        if pipe.has_arrived() {
+            self.taken += pipe.take(most.clamp(1, 4096)).len();
+            return Some(true);
+        }
+        (pipe.end == End::Open).then_some(false)
+    }
+
+    fn read_on(&mut self, link: &mut Link, now: Millis) -> Option<bool> {
+        self.saying.clear();
+        if self.mode == Mode::MailData {
+            return self.mail_data(link, now);
+        }
+        let buffered = link.to_server.taken_from(self.used);
+        let Some(end) = memchr(b'\n', buffered) else {
+            if buffered.len() > 16 * 1024 {
+                return None;
+            }
+            return self.read(4096, link, now);
+        };
+        self.used += end + 1;
+        let line = &buffered[..=end];
+        let more = buffered.len() > end + 1;
+        let Some(text) = line.strip_suffix(b"\r\n") else {
+            self.find("a command line ends with a bare LF");
+            return Some(true);
+        };
+        if line.len() > 512 || text.iter().any(u8::is_ascii_control) {
+            self.find("a command line that is too long or has a control character");
+        }
+        let text = String::from_utf8_lossy(text);
+        self.command(&text, more);
+        Some(true)
+    }
+
+    fn find(&mut self, what: &str) {
+        self.findings.push(what.to_owned());
+    }
+
+    fn command(&mut self, text: &str, more: bool) {
+        let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
+        if more {
+            if !self.greeted || !self.offer.pipelining {
+                self.find("more than one command although PIPELINING is not in force");
+            } else if !matches!(verb, "MAIL" | "RCPT" | "RSET") {
+                self.find("octets behind a command that must be the last of its group");
+            }
+        }
+        match verb {
+            "EHLO" | "HELO" => {
+                if rest.is_empty() {
+                    self.find("EHLO or HELO without a name");
+                }
+                let pipelining = self.offer.pipelining;
+                let normal = match (verb, pipelining) {
+                    ("HELO", _) => "250 double.example\r\n".to_owned(),
+                    (_, true) => {
+                        format!("250-double.example\r\n250-PIPELINING\r\n{EXTENSIONS}")
+                    }
+                    (_, false) => format!("250-double.example\r\n{EXTENSIONS}"),
+                };
+                if self.answer(Phase::Ehlo, normal.as_bytes()) {
+                    self.forget();
+                    self.greeted = true;
+                }
+            }
+            "MAIL" => self.mail(rest),
+            "RCPT" => {
+                if !self.mail_said {
+                    self.find("RCPT before MAIL");
+                }
+                let Some(path) = rest.strip_prefix("TO:<").and_then(|r| r.strip_suffix('>')) else {
+                    self.find("a malformed RCPT");
+                    return;
+                };
+                if self.envelope.is_none() {
+                    self.occasion(Phase::Rcpt);
+                    self.say_now(b"503 5.5.1 MAIL first\r\n");
+                } else if self.answer(Phase::Rcpt, b"250 2.1.5 ok\r\n")
+                    && let Some(envelope) = &mut self.envelope
+                {
+                    envelope.forward_paths.push(path.to_owned());
+                }
+            }
+            "DATA" => self.data(),
+            "RSET" => {
+                self.mail_said = false;
+                if self.answer(Phase::Reset, b"250 2.0.0 ok\r\n") {
+                    self.forget();
+                }
+            }
+            "QUIT" => {
+                self.answer(Phase::Quit, b"221 2.0.0 double.example closing\r\n");
+                self.acts.push_back(Act::End(Then::Close));
+            }
+            _ => self.find("a command that is none"),
+        }
+    }
+
+    fn forget(&mut self) {
+        self.mail_said = false;
+        self.envelope = None;
+    }
+
+    fn mail(&mut self, rest: &str) {
+        if !self.greeted || self.mail_said {
+            self.find("MAIL out of order");
+        }
+        self.mail_said = true;
+        let Some((path, parameters)) = rest
+            .strip_prefix("FROM:<")
+            .and_then(|rest| rest.split_once('>'))
+        else {
+            self.find("a malformed MAIL");
+            return;
+        };
+        let mut envelope = Envelope {
+            reverse_path: path.to_owned(),
+            ..Envelope::default()
+        };
+        for parameter in parameters.split_whitespace() {
+            match parameter.split_once('=') {
+                Some(("SIZE", size)) if size.parse::<u64>().is_ok_and(|size| size < 10_485_760) => {
+                }
+                Some(("BODY", "8BITMIME")) => envelope.eight_bit = true,
+                _ => self.find("a parameter that was not offered"),
+            }
+        }
+        if self.answer(Phase::Mail, b"250 2.1.0 ok\r\n") {
+            self.envelope = Some(envelope);
+        }
+    }
+
+    fn data(&mut self) {
+        if !self.mail_said {
+            self.find("DATA before MAIL");
+        }
+        if self
+            .envelope
+            .as_ref()
+            .is_none_or(|envelope| envelope.forward_paths.is_empty())
+        {
+            self.occasion(Phase::DataInitiation);
+            self.say_now(b"554 5.5.1 no valid recipients\r\n");
+            return;
+        }
+        let meant = self.answer(Phase::DataInitiation, b"354 go ahead\r\n");
+        if meant && !matches!(self.acts.back(), Some(Act::End(_))) {
+            self.mode = Mode::MailData;
+            self.data = MailData::default();
+            self.due = match self.intake {
+                Some(IntakeFault::Stop { after, .. } | IntakeFault::Interrupt { after, .. }) => {
+                    Some(*after)
+                }
+                _ => None,
+            };
+            if let Some(IntakeFault::Trickle { every, .. }) = self.intake {
+                self.acts.push_back(Act::Sleep(millis(*every)));
+            }
+        }
+    }
+
+    /// Takes in mail data at the plan's pace.
+    fn mail_data(&mut self, link: &mut Link, now: Millis) -> Option<bool> {
+        let room = self
+            .due
+            .map_or(u64::MAX, |after| after.saturating_sub(self.data.taken));
+        if room == 0 {
+            self.due = None;
+            match self.intake {
+                Some(IntakeFault::Stop { heal: None, .. }) => self.mode = Mode::Stalled,
+                Some(IntakeFault::Stop {
+                    heal: Some(heal), ..
+                }) => self.acts.push_back(Act::Sleep(millis(*heal))),
+                Some(IntakeFault::Interrupt { fault, .. }) => {
+                    self.fault(fault, b"250 2.0.0 ok\r\n");
+                }
+                _ => {}
+            }
+            return Some(true);
+        }
+        let mut most = usize::try_from(room).unwrap_or(usize::MAX);
+        let trickle = match self.intake {
+            Some(IntakeFault::Trickle { octets, every }) => {
+                most = usize::try_from(*octets).unwrap_or(usize::MAX);
+                Some(millis(*every))
+            }
+            _ => None,
+        };
+        if self.taken == self.used && !self.read(most, link, now)? {
+            return Some(false);
+        }
+        let buffered = link.to_server.taken_from(self.used);
+        let (count, ended) = self.data.take(&buffered[..most.min(buffered.len())]);
+        self.used += count;
+        if ended {
+            let more = self.taken > self.used;
+            self.end_of_mail_data(more);
+        } else if let Some(every) = trickle {
+            self.acts.push_back(Act::Sleep(every));
+        }
+        Some(true)
+    }
+
+    fn end_of_mail_data(&mut self, more: bool) {
+        self.mode = Mode::Commands;
+        if more && !self.offer.pipelining {
+            self.find("octets behind the end of mail data although PIPELINING is not in force");
+        }
+        let data = std::mem::take(&mut self.data);
+        let envelope = self.envelope.take().unwrap_or_default();
+        if data.wrong || (!envelope.eight_bit && !data.message.is_ascii()) {
+            self.find("mail data that is not as it must be");
+        }
+        let occasion = self.occasion(Phase::DataTermination);
+        let normal = b"250 2.0.0 queued\r\n";
+        let fault = self.fault_at(Phase::DataTermination, occasion);
+        self.forget();
+        if fault.is_none_or(|fault| fault.commit || means_success(&fault.say, normal)) {
+            self.committed.push(Delivery {
+                reverse_path: envelope.reverse_path,
+                forward_paths: envelope.forward_paths,
+                octets: data.message,
+            });
+        }
+        match fault {
+            None => self.say_now(normal),
+            Some(fault) => self.fault(fault, normal),
+        }
+    }
+
+    fn occasion(&mut self, phase: Phase) -> u16 {
+        let count = &mut self.occasions[phase.index()];
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    fn fault_at(&self, phase: Phase, occasion: u16) -> Option<&'a ServerFault> {
+        self.plan.rules.iter().find_map(|rule| match rule {
+            Rule::Server {
+                phase: at,
+                nth,
+                fault,
+            } if *at == phase && nth.is_none_or(|nth| nth == occasion) => Some(fault),
+            _ => None,
+        })
+    }
+
+    /// Answers as the plan has it. Says whether the answer means what the script meant.
+    fn answer(&mut self, phase: Phase, normal: &[u8]) -> bool {
+        let occasion = self.occasion(phase);
+        match self.fault_at(phase, occasion) {
+            None => {
+                self.say_now(normal);
+                true
+            }
+            Some(fault) => {
+                self.fault(fault, normal);
+                means_success(&fault.say, normal)
+            }
+        }
+    }
+
+    fn say_now(&mut self, octets: &[u8]) {
+        let begin = self.saying.len();
+        self.saying.extend_from_slice(octets);
+        self.acts.push_back(Act::Say(begin, self.saying.len()));
+    }
+
+    fn fault(&mut self, fault: &ServerFault, normal: &[u8]) {
+        let begin = self.saying.len();
+        let mut endless = None;
+        match &fault.say {
+            Say::Normal => self.saying.extend_from_slice(normal),
+            Say::Reply { code, text } => {
+                let mut lines = text.split('\n').peekable();
+                while let Some(line) = lines.next() {
+                    let separator = if lines.peek().is_some() { '-' } else { ' ' };
+                    let line = format!("{code}{separator}{line}\r\n");
+                    self.saying.extend_from_slice(line.as_bytes());
+                }
+            }
+            Say::Raw(octets) => self.saying.extend_from_slice(octets),
+            Say::Half => self.saying.extend_from_slice(&normal[..normal.len() / 2]),
+            Say::Garbage => {
+                self.saying
+                    .extend_from_slice(b"\x16\x03\x01\xff\xfenonsense\x1b[2J\r\n");
+            }
+            Say::Twice => self.saying.extend_from_slice(&[normal, normal].concat()),
+            Say::EndlessLines => endless = Some(true),
+            Say::EndlessLine => endless = Some(false),
+            _ => {}
+        }
+        if let Some(lines) = endless {
+            self.endless(lines, fault.pace, normal);
+            return;
+        }
+        let end = self.saying.len();
+        match fault.pace {
+            Pace::After(delay) => {
+                self.acts.push_back(Act::Sleep(millis(delay)));
+                self.acts.push_back(Act::Say(begin, end));
+            }
+            Pace::Drip(every) => {
+                for at in begin..end {
+                    self.acts.push_back(Act::Sleep(millis(every)));
+                    self.acts.push_back(Act::Say(at, at + 1));
+                }
+            }
+            _ => self.acts.push_back(Act::Say(begin, end)),
+        }
+        if begin == end {
+            self.acts
+                .retain(|act| !matches!(act, Act::Say(a, b) if a == b));
+        }
+        if fault.then != Then::Continue {
+            self.acts.push_back(Act::End(fault.then));
+        }
+    }
+
+    fn endless(&mut self, lines: bool, pace: Pace, normal: &[u8]) {
+        let begin = self.saying.len();
+        self.saying.extend_from_slice(&normal[..3]);
+        self.saying.extend_from_slice(b"-and so on");
+        if lines {
+            self.saying.extend_from_slice(b"\r\n");
+        }
+        let (first, length) = (self.saying.len(), self.saying.len() - begin);
+        if lines {
+            let line = self.saying[begin..].to_vec();
+            (0..64).for_each(|_| self.saying.extend_from_slice(&line));
+        } else {
+            self.saying.resize(first + 1024, b'a');
+        }
+        if let Pace::After(delay) = pace {
+            self.acts.push_back(Act::Sleep(millis(delay)));
+        }
+        self.acts.push_back(Act::Say(begin, first));
+        self.acts.push_back(match pace {
+            Pace::Drip(every) => Act::Endless(first, first + length, Some(millis(every))),
+            _ => Act::Endless(first, self.saying.len(), None),
+        });
+    }
+}
+
+/// Whether this server can do that.
+pub(super) fn knows(fault: &ServerFault) -> bool {
+    let ServerFault {
+        say,
+        pace,
+        then,
+        commit: _,
+        ..
+    } = fault;
+    matches!(
+        say,
+        Say::Normal
+            | Say::Reply { .. }
+            | Say::Raw(_)
+            | Say::Half
+            | Say::Nothing
+            | Say::Garbage
+            | Say::EndlessLines
+            | Say::EndlessLine
+            | Say::Twice
+    ) && matches!(pace, Pace::AtOnce | Pace::After(_) | Pace::Drip(_))
+        && matches!(
+            then,
+            Then::Continue | Then::Close | Then::Reset | Then::Stall
+        )
+}
+
+/// Whether a saying means that the server goes on as if it had said `normal`.
+fn means_success(say: &Say, normal: &[u8]) -> bool {
+    let kind = u16::from(normal[0] - b'0');
+    match say {
+        Say::Normal | Say::Twice | Say::Half | Say::EndlessLine | Say::EndlessLines => {
+            matches!(kind, 2 | 3)
+        }
+        Say::Reply { code, .. } => {
+            let wanted = if kind == 3 { 3 } else { 2 };
+            code / 100 == wanted
+        }
+        _ => false,
+    }
+}
+
+/// Mail data, taken apart by looking for lines.
+#[derive(Debug, Default)]
+struct MailData {
+    message: Vec<u8>,
+    /// The line that has not ended, as it came.
+    line: Vec<u8>,
+    taken: u64,
+    wrong: bool,
+}
+
+impl MailData {
+    /// Takes octets up to the end of mail data. Says how many, and whether that was it.
+    fn take(&mut self, octets: &[u8]) -> (usize, bool) {
+        let mut at = 0;
+        while let Some(length) = memchr(b'\n', &octets[at..]) {
+            self.line.extend_from_slice(&octets[at..=at + length]);
+            at += length + 1;
+            if self.line.ends_with(b"\r\n") {
+                let line = &self.line[..self.line.len() - 2];
+                if line == b"." {
+                    self.taken += at as u64;
+                    return (at, true);
+                }
+                self.wrong |= memchr2(b'\r', b'\n', line).is_some();
+                // Transparency: every line that begins with a dot has one more.
+                let stuffed = line.first() == Some(&b'.');
+                self.wrong |= stuffed && line.get(1) != Some(&b'.');
+                self.message
+                    .extend_from_slice(&self.line[usize::from(stuffed)..]);
+                self.line.clear();
+            }
+        }
+        self.line.extend_from_slice(&octets[at..]);
+        self.taken += octets.len() as u64;
+        (octets.len(), false)
+    }
+}
