@@ -83,6 +83,7 @@ pub fn kind(kind: &FailureKind) -> &'static str {
         FailureKind::Closed => "closed",
         FailureKind::Broken => "broken",
         FailureKind::Unsupported(_) => "unsupported",
+        FailureKind::Auth(_) => "auth",
         FailureKind::Message(_) | FailureKind::Source => "message",
         _ => "not-idle",
     }

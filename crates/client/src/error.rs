@@ -210,6 +210,7 @@ impl Error {
         match self.kind() {
             FailureKind::Refused => self.reply().is_some_and(Reply::is_permanent_failure),
             FailureKind::Unsupported(_) | FailureKind::Message(_) => true,
+            FailureKind::Auth(error) => error.is_callers(),
             _ => false,
         }
     }
@@ -267,6 +268,7 @@ impl std::error::Error for Error {
             (Some(cause), _) => Some(cause),
             (None, FailureKind::Protocol(proto::ProtocolError::Reply(error))) => Some(error),
             (None, FailureKind::Message(error)) => Some(error),
+            (None, FailureKind::Auth(error)) => Some(error),
             _ => None,
         }
     }

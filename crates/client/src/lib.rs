@@ -70,7 +70,7 @@ pub use proto::{
     BodyType, EhloName, EnhancedStatusCode, Envelope, FailureKind, ForwardPath, Limit, Limits,
     NoRecipients, Outcome, PathError, Phase, ProtocolError, Recipient, RecipientStatus, Reply,
     ReplyCode, ReplyError, Require, ReversePath, Timeouts, TimeoutsError, Timings, UnknownPhase,
-    Unsupported, WorstCase, WorstCaseItem, ext,
+    Unsupported, WorstCase, WorstCaseItem, ext, sasl,
 };
 pub use receipt::Receipt;
 pub use resolver::SystemResolver;

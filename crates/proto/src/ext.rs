@@ -16,6 +16,8 @@ pub enum Extension {
     EightBitMime,
     /// Enhanced status codes in replies (RFC 2034).
     EnhancedStatusCodes,
+    /// Authentication (RFC 4954), with the names of the mechanisms.
+    Auth(Vec<String>),
     /// One that this release knows nothing to do with, as the server wrote it.
     Other {
         /// The EHLO keyword.
@@ -67,12 +69,20 @@ impl Extensions {
             .unwrap_or_default();
         let mut offered: Vec<Extension> = Vec::new();
         for line in lines.take(limits.ehlo_keywords.max(1)) {
-            if let Some(extension) = Extension::parse(line)
-                && !offered
-                    .iter()
-                    .any(|other| other.keyword() == extension.keyword())
-            {
-                offered.push(extension);
+            let Some(extension) = Extension::parse(line) else {
+                continue;
+            };
+            let known = offered
+                .iter_mut()
+                .find(|other| other.keyword() == extension.keyword());
+            match (known, extension) {
+                (None, extension) => offered.push(extension),
+                // Servers with an `AUTH=` line for old clients have two that belong together.
+                (Some(Extension::Auth(mechanisms)), Extension::Auth(more)) => {
+                    mechanisms.extend(more);
+                    mechanisms.truncate(limits.ehlo_keywords.max(1));
+                }
+                _ => {}
             }
         }
         offered.shrink_to_fit();
@@ -112,6 +122,18 @@ impl Extensions {
         self.offered.contains(&Extension::EnhancedStatusCodes)
     }
 
+    /// The names of the authentication mechanisms, in the server's order.
+    #[must_use]
+    pub fn auth(&self) -> &[String] {
+        self.offered
+            .iter()
+            .find_map(|extension| match extension {
+                Extension::Auth(mechanisms) => Some(mechanisms.as_slice()),
+                _ => None,
+            })
+            .unwrap_or_default()
+    }
+
     /// Every extension, in the server's order.
     pub fn iter(&self) -> impl Iterator<Item = &Extension> {
         self.offered.iter()
@@ -131,6 +153,10 @@ fn text(octets: &[u8]) -> String {
 
 impl Extension {
     fn parse(line: &[u8]) -> Option<Self> {
+        // What servers said before RFC 2554, and some still say besides.
+        if let Some(mechanisms) = line.strip_prefix(b"AUTH=") {
+            return Some(Self::auth(&text(mechanisms)));
+        }
         let end = line.iter().position(|octet| *octet == b' ');
         let (keyword, parameters) = line.split_at(end.unwrap_or(line.len()));
         let valid = keyword.first().is_some_and(u8::is_ascii_alphanumeric)
@@ -146,11 +172,17 @@ impl Extension {
             "SIZE" => Self::Size(SizeLimit(parameters.parse().ok().filter(|size| *size > 0))),
             "8BITMIME" => Self::EightBitMime,
             "ENHANCEDSTATUSCODES" => Self::EnhancedStatusCodes,
+            "AUTH" => Self::auth(&parameters),
             keyword => Self::Other {
                 keyword: keyword.to_owned(),
                 parameters,
             },
         })
+    }
+
+    fn auth(mechanisms: &str) -> Self {
+        let names = mechanisms.split_ascii_whitespace();
+        Self::Auth(names.map(str::to_ascii_uppercase).collect())
     }
 
     /// The EHLO keyword.
@@ -161,6 +193,7 @@ impl Extension {
             Self::Size(_) => "SIZE",
             Self::EightBitMime => "8BITMIME",
             Self::EnhancedStatusCodes => "ENHANCEDSTATUSCODES",
+            Self::Auth(_) => "AUTH",
             Self::Other { keyword, .. } => keyword,
         }
     }
@@ -171,6 +204,9 @@ impl fmt::Display for Extension {
         f.write_str(self.keyword())?;
         match self {
             Self::Size(SizeLimit(Some(maximum))) => write!(f, " {maximum}"),
+            Self::Auth(mechanisms) => mechanisms
+                .iter()
+                .try_for_each(|mechanism| write!(f, " {mechanism}")),
             Self::Other { parameters, .. } if !parameters.is_empty() => write!(f, " {parameters}"),
             _ => Ok(()),
         }

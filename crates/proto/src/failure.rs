@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::envelope::Recipient;
+use crate::sasl::AuthError;
 use crate::transparency::BareLineEnding;
 use crate::{Outcome, Phase, Reply, ReplyError, Timings};
 
@@ -19,6 +20,8 @@ pub struct Failure {
     pub outcome: Outcome,
     /// The reply that decided it, or the last one that came before it.
     pub reply: Option<Reply>,
+    /// What the server said about the credentials in a challenge, as XOAUTH2 and OAUTHBEARER have it.
+    pub detail: Option<String>,
     /// What was known of each recipient by then. Empty if the call named none.
     pub recipients: Vec<Recipient>,
     /// How long each phase of the call lasted.
@@ -34,6 +37,7 @@ impl Failure {
             kind,
             outcome,
             reply: None,
+            detail: None,
             recipients: Vec::new(),
             timings: Timings::default(),
         }
@@ -56,6 +60,8 @@ pub enum FailureKind {
     Closed,
     /// The transport failed.
     Broken,
+    /// The authentication came to nothing, other than by a refusal.
+    Auth(AuthError),
     /// The message needs what the server does not offer. Nothing was sent.
     Unsupported(Unsupported),
     /// The caller's message can't be sent as it is.
@@ -116,6 +122,7 @@ impl fmt::Display for FailureKind {
             Self::Cancelled => f.write_str("cancelled"),
             Self::Closed => f.write_str("the server closed the connection"),
             Self::Broken => f.write_str("the connection failed"),
+            Self::Auth(error) => error.fmt(f),
             Self::Unsupported(what) => what.fmt(f),
             Self::Message(error) => error.fmt(f),
             Self::Source => f.write_str("the message's source failed"),

@@ -90,7 +90,7 @@
 //!
 //! # What it does not do
 //!
-//! It does not look names up, connect, encrypt or authenticate, and it knows no queue: one session
+//! It does not look names up, connect or encrypt, and it knows no queue: one session
 //! is one connection.
 
 mod bounds;
@@ -103,6 +103,7 @@ mod path;
 mod phase;
 mod reader;
 mod reply;
+pub mod sasl;
 mod session;
 mod timeouts;
 pub mod transparency;

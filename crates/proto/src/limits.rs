@@ -21,6 +21,18 @@ pub struct Limits {
     /// Octets of commands that may be under way without a reply. Default 4,096, so that a group
     /// fits any peer's receive buffer and no write deadlock can arise (RFC 2920 §3.1).
     pub pipeline_window: usize,
+    /// Replies in one authentication, over all the mechanisms that are tried. Default 8: SCRAM has 3,
+    /// and there may be some mechanisms to be told about that the server does not want.
+    pub auth_rounds: usize,
+    /// Octets of a challenge in base64, looked at before it is decoded. Default 2,048: the longest that
+    /// a mechanism of ours has is a few hundred; RFC 4954 allows 12,288 for others.
+    pub auth_challenge: usize,
+    /// The fewest SCRAM iterations that a server may ask for. Default 4,096, RFC 7677's minimum: fewer
+    /// would make the proof easy to guess from.
+    pub scram_iterations_min: u32,
+    /// The most SCRAM iterations that a server may ask for. Default 100,000, a tenth of a second's
+    /// work. They are computed in slices, under the phase's limit.
+    pub scram_iterations_max: u32,
 }
 
 impl Limits {
@@ -32,6 +44,10 @@ impl Limits {
         ehlo_keywords: 64,
         addresses: 16,
         pipeline_window: 4_096,
+        auth_rounds: 8,
+        auth_challenge: 2_048,
+        scram_iterations_min: 4_096,
+        scram_iterations_max: 100_000,
     };
 }
 

@@ -154,6 +154,22 @@ impl Reply {
         }
     }
 
+    /// The same with every line's text put through `change`.
+    pub(crate) fn with_text(self, change: impl Fn(&[u8]) -> Vec<u8>) -> Self {
+        let mut raw = Vec::with_capacity(self.raw.len());
+        for line in self.raw.split_inclusive(|octet| *octet == b'\n') {
+            let text = line.strip_suffix(b"\r\n").unwrap_or(line);
+            let (code, text) = text.split_at(text.len().min(4));
+            raw.extend_from_slice(code);
+            raw.extend_from_slice(&change(text));
+            raw.extend_from_slice(b"\r\n");
+        }
+        Self {
+            raw: raw.into(),
+            ..self
+        }
+    }
+
     /// The reply code.
     #[must_use]
     pub const fn code(&self) -> ReplyCode {

@@ -73,7 +73,7 @@ impl Session {
         Ok(())
     }
 
-    fn check_idle(&self, phase: Phase) -> Result<(), Box<Failure>> {
+    pub(super) fn check_idle(&self, phase: Phase) -> Result<(), Box<Failure>> {
         if let Some(spent) = &self.spent {
             let mut failure = spent.clone();
             failure.phase = phase;
@@ -286,6 +286,7 @@ impl Command {
         match self {
             Self::Greeting => Phase::Greeting,
             Self::Ehlo | Self::Helo => Phase::Ehlo,
+            Self::Auth => Phase::Auth,
             Self::Mail => Phase::Mail,
             Self::Rcpt(_) => Phase::Rcpt,
             Self::Data => Phase::DataInitiation,

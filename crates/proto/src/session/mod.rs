@@ -1,7 +1,9 @@
 //! The client's side of one SMTP connection, as a value.
 
+mod auth;
 mod clock;
 mod commands;
+mod out;
 mod replies;
 mod transaction;
 
@@ -12,12 +14,15 @@ use std::time::Instant;
 pub use clock::Timings;
 pub use transaction::Acceptance;
 
+use auth::Authentication;
 use clock::{Armed, Due};
+use out::Out;
 use transaction::Transaction;
 
 use crate::ext::Extensions;
 use crate::failure::{Failure, FailureKind, Limit, ProtocolError};
 use crate::reader::ReplyReader;
+use crate::sasl::{Mechanism, Secret};
 use crate::{Bounds, EhloName, Limits, Outcome, Phase, Reply, Timeouts};
 
 /// What a session is made with.
@@ -50,8 +55,8 @@ impl Config {
 /// > octet that the transport took ([`transmitted`](Self::transmitted)), and do not wait past
 /// > [`deadline`](Self::deadline).
 ///
-/// A call is begun by [`open`](Self::open), [`begin`](Self::begin), [`reset`](Self::reset) or
-/// [`quit`](Self::quit) and is over when [`take_result`](Self::take_result) has one. Until then
+/// A call is begun by [`open`](Self::open), [`authenticate`](Self::authenticate),
+/// [`begin`](Self::begin), [`reset`](Self::reset) or [`quit`](Self::quit) and is over when [`take_result`](Self::take_result) has one. Until then
 /// there is a deadline. The crate's documentation has the state graph and a whole dialogue.
 #[derive(Debug)]
 pub struct Session {
@@ -61,7 +66,7 @@ pub struct Session {
     reader: ReplyReader,
     extensions: Extensions,
     /// Commands queued, and how many of their octets the transport took.
-    out: Vec<u8>,
+    out: Out,
     out_taken: usize,
     /// Octets of commands queued and taken since the connection opened.
     queued: u64,
@@ -71,6 +76,9 @@ pub struct Session {
     timings: Timings,
     lingering: Option<Lingering>,
     reset_due: bool,
+    authenticated: Option<Mechanism>,
+    /// What was said in secret and must not come back in a reply.
+    unsayable: Vec<Secret>,
     spent: Option<Box<Failure>>,
     result: Option<Result<Completed, Box<Failure>>>,
 }
@@ -80,6 +88,7 @@ pub struct Session {
 enum Job {
     None,
     Hello,
+    Auth(Box<Authentication>),
     Transaction(Box<Transaction>),
     Reset,
     Quit,
@@ -101,6 +110,7 @@ enum Command {
     Greeting,
     Ehlo,
     Helo,
+    Auth,
     Mail,
     Rcpt(usize),
     Data,
@@ -122,6 +132,8 @@ struct Lingering {
 pub enum Completed {
     /// The server greeted and answered EHLO or HELO: mail transactions may begin.
     Ready(Timings),
+    /// The server accepted who the client is.
+    Authenticated(Timings),
     /// The server accepted the message.
     Accepted(Box<Acceptance>),
     /// The server forgot the transaction.
@@ -141,7 +153,7 @@ impl Session {
             job: Job::Hello,
             reader,
             extensions: Extensions::none(),
-            out: Vec::new(),
+            out: Out::default(),
             out_taken: 0,
             queued: 0,
             taken: 0,
@@ -150,6 +162,8 @@ impl Session {
             timings: Timings::default(),
             lingering: None,
             reset_due: false,
+            authenticated: None,
+            unsayable: Vec::new(),
             spent: None,
             result: None,
         };
@@ -219,7 +233,7 @@ impl Session {
         };
         let overall = match (&self.job, self.bounds.deadline) {
             (_, None) => None,
-            (Job::Hello | Job::Transaction(_), Some(deadline))
+            (Job::Hello | Job::Auth(_) | Job::Transaction(_), Some(deadline))
                 if self.outcome() == Outcome::NotAccepted =>
             {
                 let limit = if self.bounds.reserve.is_zero() {
@@ -371,7 +385,7 @@ impl Session {
         self.job = Job::None;
         self.lingering = None;
         self.bounds = Bounds::NONE;
-        self.out = Vec::new();
+        self.out = Out::default();
         self.expected = VecDeque::new();
         core::mem::take(&mut self.timings)
     }
@@ -389,7 +403,7 @@ impl Session {
 
     /// The connection can't be used again; the next call is told why.
     fn spend(&mut self, phase: Phase, kind: FailureKind, reply: Option<Reply>) {
-        self.out = Vec::new();
+        self.out = Out::default();
         self.out_taken = 0;
         self.expected = VecDeque::new();
         self.spent.get_or_insert_with(|| {

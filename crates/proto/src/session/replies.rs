@@ -13,6 +13,11 @@ use crate::{Outcome, Phase, Reply, ReplyCode};
 impl Session {
     /// One complete reply has arrived.
     pub(super) fn settle(&mut self, reply: Reply, now: Instant) {
+        // A challenge is taken in as it is.
+        let reply = match reply.code().get() {
+            334 => reply,
+            _ => self.discreet(reply),
+        };
         // RFC 5321 §3.8: a server that must shut down may say so at any time.
         if reply.code() == ReplyCode::SERVICE_UNAVAILABLE {
             self.fail(FailureKind::Refused, Some(reply), now);
@@ -52,6 +57,7 @@ impl Session {
             Command::Greeting => self.settle_greeting(reply, now),
             Command::Ehlo => self.settle_ehlo(reply, now),
             Command::Helo => self.settle_helo(reply, now),
+            Command::Auth => self.settle_auth(reply, now),
             Command::Quit => {
                 let timings = self.rest(now);
                 self.spend(Phase::Quit, FailureKind::Closed, Some(reply));
@@ -236,7 +242,14 @@ impl Session {
         self.fail_at(phase, kind, reply, now);
     }
 
-    fn fail_at(&mut self, phase: Phase, kind: FailureKind, reply: Option<Reply>, now: Instant) {
+    pub(super) fn fail_at(
+        &mut self,
+        phase: Phase,
+        kind: FailureKind,
+        reply: Option<Reply>,
+        now: Instant,
+    ) {
+        let reply = reply.map(|reply| self.discreet(reply));
         if matches!(self.job, Job::None) {
             self.spend(phase, kind, reply);
             return;
@@ -261,6 +274,9 @@ impl Session {
                 failure.reply.get_or_insert(reply);
             }
         }
+        if let Job::Auth(authentication) = &mut self.job {
+            failure.detail = authentication.detail.take();
+        }
         failure.timings = self.rest(now);
         self.result = Some(Err(failure));
     }
@@ -276,6 +292,7 @@ impl Command {
             Self::Greeting => code == ReplyCode::SERVICE_READY,
             Self::Data => code == ReplyCode::START_MAIL_INPUT,
             Self::Ehlo | Self::Helo => code == ReplyCode::OK,
+            Self::Auth => matches!(code.get(), 235 | 334),
             Self::Quit => true,
             Self::Mail | Self::Rcpt(_) | Self::MailData | Self::Rset => code.is_completion(),
         }
