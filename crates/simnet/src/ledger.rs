@@ -3,6 +3,11 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::double::Caps;
+
 /// A message in the mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -11,6 +16,8 @@ pub struct Delivery {
     pub connection: u32,
     /// The server that took it, by the name it gives itself.
     pub server: String,
+    /// The name that the client gave with EHLO or HELO.
+    pub ehlo: String,
     /// The reverse-path, without angle brackets.
     pub reverse_path: String,
     /// The accepted forward-paths, without angle brackets.
@@ -19,6 +26,9 @@ pub struct Delivery {
     pub parameters: String,
     /// The message, with transparency taken away.
     pub octets: Vec<u8>,
+    /// The mail data as it came, with transparency and its end; empty unless the double was told to
+    /// [keep it](crate::Double::keeping_wire_octets).
+    pub wire: Vec<u8>,
 }
 
 /// Something that the client did wrong.
@@ -41,16 +51,53 @@ impl fmt::Display for Finding {
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     state: Arc<Mutex<State>>,
+    changed: Arc<Notify>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     deliveries: Vec<Delivery>,
+    octets: usize,
     findings: Vec<Finding>,
     connections: u32,
+    open: usize,
+    caps: Caps,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            deliveries: Vec::new(),
+            octets: 0,
+            findings: Vec::new(),
+            connections: 0,
+            open: 0,
+            caps: Caps::unbounded(),
+        }
+    }
+}
+
+/// A connection is open for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) connection: u32,
+    ledger: Ledger,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.ledger.state().open -= 1;
+        self.ledger.changed.notify_waiters();
+    }
 }
 
 impl Ledger {
+    pub(crate) fn capped(caps: Caps) -> Self {
+        let ledger = Self::default();
+        ledger.state().caps = caps;
+        ledger
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,7 +111,9 @@ impl Ledger {
     /// Takes every committed message out, so that a double that runs for long does not grow.
     #[must_use]
     pub fn drain(&self) -> Vec<Delivery> {
-        std::mem::take(&mut self.state().deliveries)
+        let mut state = self.state();
+        state.octets = 0;
+        std::mem::take(&mut state.deliveries)
     }
 
     /// How many messages were committed.
@@ -89,24 +138,74 @@ impl Ledger {
         self.state().findings.clone()
     }
 
+    /// Takes every finding out.
+    #[must_use]
+    pub fn drain_findings(&self) -> Vec<Finding> {
+        std::mem::take(&mut self.state().findings)
+    }
+
     /// How many connections were accepted.
     #[must_use]
     pub fn connections(&self) -> u32 {
         self.state().connections
     }
 
-    /// A new connection's number.
-    pub(crate) fn open(&self) -> u32 {
+    /// How many connections are open.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.state().open
+    }
+
+    /// Waits until `done`, looked at whenever a message is committed or a connection ends, or until
+    /// `deadline`. Says what `done` said last.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn wait(&self, deadline: Instant, done: impl Fn(&Self) -> bool) -> bool {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if done(self) {
+                return true;
+            }
+            tokio::select! {
+                biased;
+                () = changed => {}
+                () = sleep_until(deadline) => return done(self),
+            }
+        }
+    }
+
+    /// A new connection.
+    pub(crate) fn open(&self) -> Open {
         let mut state = self.state();
         state.connections += 1;
-        state.connections
+        state.open += 1;
+        Open {
+            connection: state.connections,
+            ledger: self.clone(),
+        }
+    }
+
+    /// Whether there is room for a message of so many octets.
+    pub(crate) fn has_room(&self, octets: usize) -> bool {
+        let state = self.state();
+        state.deliveries.len() < state.caps.messages
+            && octets <= state.caps.mailbox_octets.saturating_sub(state.octets)
     }
 
     pub(crate) fn commit(&self, delivery: Delivery) {
-        self.state().deliveries.push(delivery);
+        let mut state = self.state();
+        state.octets += delivery.octets.len() + delivery.wire.len();
+        state.deliveries.push(delivery);
+        drop(state);
+        self.changed.notify_waiters();
     }
 
     pub(crate) fn find(&self, connection: u32, what: String) {
-        self.state().findings.push(Finding { connection, what });
+        let mut state = self.state();
+        if state.findings.len() < state.caps.findings {
+            state.findings.push(Finding { connection, what });
+        }
     }
 }

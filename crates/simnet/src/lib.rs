@@ -1,12 +1,16 @@
 //! A fault-injecting SMTP server and the networks it runs on: a test double for mail clients.
 
+pub mod double;
 mod ledger;
 pub mod net;
 pub mod plan;
+mod rules;
 mod server;
 mod trace;
 
 pub use ledger::{Delivery, Finding, Ledger};
 pub use plan::{Plan, PlanError};
+pub use proto::Phase;
+pub use rules::{RuleFacts, RuleId, Rules, Triggers};
 pub use server::{Abort, Double, Script};
 pub use trace::{Entry, Event, Trace};

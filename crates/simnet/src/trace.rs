@@ -1,5 +1,6 @@
 //! What happened, in order and with times.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,6 +27,17 @@ pub enum Event {
     Gone,
     /// The client did something wrong.
     Finding(String),
+}
+
+impl Event {
+    /// What it holds of what was said.
+    fn octets(&self) -> usize {
+        match self {
+            Self::Command(octets) | Self::Said(octets) => octets.len(),
+            Self::Finding(what) => what.len(),
+            _ => 0,
+        }
+    }
 }
 
 impl fmt::Display for Event {
@@ -75,18 +87,51 @@ pub struct Trace {
     state: Option<Arc<Mutex<State>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     start: Option<Instant>,
-    entries: Vec<Entry>,
+    entries: VecDeque<Entry>,
+    /// Octets in the entries.
+    octets: usize,
+    /// Entries that were there once: taken out, or too old to be kept.
+    gone: u64,
+    most_entries: usize,
+    most_octets: usize,
+}
+
+impl State {
+    fn push(&mut self, entry: Entry) {
+        self.octets += entry.event.octets();
+        self.entries.push_back(entry);
+        while self.entries.len() > self.most_entries || self.octets > self.most_octets {
+            let Some(oldest) = self.entries.pop_front() else {
+                break;
+            };
+            self.octets -= oldest.event.octets();
+            self.gone += 1;
+        }
+    }
 }
 
 impl Trace {
     /// A recorder. Its clock starts with the first event.
     #[must_use]
     pub fn new() -> Self {
+        Self::capped(usize::MAX, usize::MAX)
+    }
+
+    /// A recorder that keeps so many entries and octets; the oldest go first.
+    pub(crate) fn capped(most_entries: usize, most_octets: usize) -> Self {
+        let state = State {
+            start: None,
+            entries: VecDeque::new(),
+            octets: 0,
+            gone: 0,
+            most_entries,
+            most_octets,
+        };
         Self {
-            state: Some(Arc::default()),
+            state: Some(Arc::new(Mutex::new(state))),
         }
     }
 
@@ -105,7 +150,7 @@ impl Trace {
         if let Some(mut state) = self.state() {
             let now = Instant::now();
             let start = *state.start.get_or_insert(now);
-            state.entries.push(Entry {
+            state.push(Entry {
                 at: now.saturating_duration_since(start),
                 connection,
                 event: event(),
@@ -116,16 +161,30 @@ impl Trace {
     /// Everything so far.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
-        self.state()
-            .map(|state| state.entries.clone())
-            .unwrap_or_default()
+        self.since(0).1
+    }
+
+    /// The entries from this number on, counted from 0 over all that ever were, and the number of
+    /// the first of them: a later one than asked for if older ones are gone.
+    #[must_use]
+    pub fn since(&self, number: u64) -> (u64, Vec<Entry>) {
+        let Some(state) = self.state() else {
+            return (number, Vec::new());
+        };
+        let skip = usize::try_from(number.saturating_sub(state.gone)).unwrap_or(usize::MAX);
+        let entries = state.entries.iter().skip(skip).cloned().collect();
+        (number.max(state.gone), entries)
     }
 
     /// Takes everything so far out, so that a double that runs for long does not grow.
     #[must_use]
     pub fn drain(&self) -> Vec<Entry> {
         self.state()
-            .map(|mut state| std::mem::take(&mut state.entries))
+            .map(|mut state| {
+                state.octets = 0;
+                state.gone += state.entries.len() as u64;
+                Vec::from(std::mem::take(&mut state.entries))
+            })
             .unwrap_or_default()
     }
 

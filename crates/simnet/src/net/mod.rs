@@ -56,8 +56,8 @@ impl Backend {
         for rule in &plan.rules {
             let why = match self {
                 Self::Mem => None,
-                Self::Turmoil => turmoil_cannot(rule),
-                Self::Loopback => loopback_cannot(rule),
+                Self::Turmoil => turmoil_cannot(rule.split().1),
+                Self::Loopback => loopback_cannot(rule.split().1),
             };
             if let Some(why) = why {
                 return Err(format!("{self} can't do `{rule}`: {why}"));

@@ -244,11 +244,14 @@ async fn listen(
             }
         }
         let double = double.clone();
-        connections.spawn(async move {
-            let shaped = Shaped::new(Stream(stream), double.plan(), false);
-            double.serve(shaped).await;
-        });
+        connections.spawn(async move { serve(&double, stream).await });
     }
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(double: &Double, stream: turmoil::net::TcpStream) {
+    let shaped = Shaped::new(Stream(stream), double.plan(), false);
+    double.serve(shaped).await;
 }
 
 /// A connection in a simulation.

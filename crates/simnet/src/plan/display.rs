@@ -76,6 +76,14 @@ impl fmt::Display for Rule {
                 }
             },
             Self::Link(fault) => fault.fmt(f),
+            Self::When { when, rule } => {
+                let rule = rule.to_string();
+                if when.is_always() {
+                    return f.write_str(&rule);
+                }
+                let (place, rest) = rule.split_once(':').unwrap_or((&rule, ""));
+                write!(f, "{place}[{when}]:{rest}")
+            }
         }
     }
 }

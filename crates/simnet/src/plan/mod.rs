@@ -7,6 +7,7 @@ mod display;
 mod duration;
 mod parse;
 pub mod vocabulary;
+mod when;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use proto::Phase;
 
 pub use duration::{Plain, parse_duration};
 pub use parse::PlanError;
+pub use when::{Pattern, When};
 
 /// Faults over a healthy default script, in the order in which they are looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,25 +38,6 @@ impl Plan {
         Self {
             rules: rules.into_iter().collect(),
         }
-    }
-
-    /// What the server does at the `nth` occasion of `phase`, if a rule says so.
-    pub(crate) fn server_fault(&self, phase: Phase, occasion: u16) -> Option<&ServerFault> {
-        self.rules.iter().find_map(|rule| match rule {
-            Rule::Server {
-                phase: at,
-                nth,
-                fault,
-            } if *at == phase && nth.is_none_or(|nth| nth == occasion) => Some(fault),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn intake_fault(&self) -> Option<&IntakeFault> {
-        self.rules.iter().find_map(|rule| match rule {
-            Rule::Intake(fault) => Some(fault),
-            _ => None,
-        })
     }
 
     pub(crate) fn resolve_fault(&self) -> Option<&ResolveFault> {
@@ -129,6 +112,43 @@ pub enum Rule {
     Intake(IntakeFault),
     /// What the network does to octets.
     Link(LinkFault),
+    /// A rule of the server under conditions.
+    When {
+        /// When it strikes.
+        when: When,
+        /// What it does: a [`Rule::Server`] or a [`Rule::Intake`].
+        rule: Box<Self>,
+    },
+}
+
+impl Rule {
+    /// Whether it is something that the server does, which can depend on who asks and how often.
+    #[must_use]
+    pub fn takes_conditions(&self) -> bool {
+        matches!(self.split().1, Self::Server { .. } | Self::Intake(_))
+    }
+
+    /// The rule under these conditions, in place of any that it had.
+    #[must_use]
+    pub fn when(self, when: When) -> Self {
+        let rule = match self {
+            Self::When { rule, .. } => rule,
+            rule => Box::new(rule),
+        };
+        if when.is_always() {
+            return *rule;
+        }
+        Self::When { when, rule }
+    }
+
+    /// The conditions, if there are any, and what strikes then.
+    #[must_use]
+    pub fn split(&self) -> (Option<&When>, &Self) {
+        match self {
+            Self::When { when, rule } => (Some(when), rule.split().1),
+            rule => (None, rule),
+        }
+    }
 }
 
 /// A fault of the resolver.

@@ -1,5 +1,7 @@
 //! A plan from text.
 
+mod when;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use proto::Phase;
 use super::duration::parse_duration;
 use super::{
     ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace, Plan, ResolveFault, Rule, Say,
-    ServerFault, Strike, Then,
+    ServerFault, Strike, Then, When,
 };
 
 /// A plan that can't be read: where, what was found, what was expected.
@@ -151,12 +153,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The next word: up to a blank, `;`, `|`, `:` or `#`.
+    /// The next word: up to a blank, `;`, `|`, `:`, `#` or `[`.
     fn word(&mut self) -> &'a str {
         self.blanks();
         let rest = self.rest();
         let end = rest
-            .find(|c: char| c.is_whitespace() || matches!(c, ';' | '|' | ':' | '#'))
+            .find(|c: char| c.is_whitespace() || matches!(c, ';' | '|' | ':' | '#' | '['))
             .unwrap_or(rest.len());
         self.at += end;
         rest.get(..end).unwrap_or_default()
@@ -185,6 +187,19 @@ impl<'a> Cursor<'a> {
     }
 
     fn rule(&mut self) -> Result<Rule, PlanError> {
+        let (mut when, mut bracket) = (None, 0);
+        let rule = self.place(&mut when, &mut bracket)?;
+        match when {
+            None => Ok(rule),
+            Some(when) if rule.takes_conditions() => Ok(rule.when(when)),
+            Some(_) => {
+                self.at = bracket;
+                self.fail("no conditions: only what the server does can have them")
+            }
+        }
+    }
+
+    fn place(&mut self, when: &mut Option<When>, bracket: &mut usize) -> Result<Rule, PlanError> {
         let start = self.text.len() - self.rest().trim_start().len();
         let word = self.word();
         let nth = if self.rest().starts_with('#') {
@@ -193,6 +208,8 @@ impl<'a> Cursor<'a> {
         } else {
             None
         };
+        *bracket = self.at;
+        *when = self.when()?;
         if word == "link" || word.parse::<Phase>().is_ok() {
             self.literal(":", "a colon")?;
         }

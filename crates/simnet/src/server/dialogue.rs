@@ -12,6 +12,7 @@ use super::wire::{Wire, reply};
 use super::{Abort, Double};
 use crate::ledger::Delivery;
 use crate::plan::{IntakeFault, Pace, Say, ServerFault, Then};
+use crate::rules::{Asked, Occasion};
 use crate::trace::Event;
 
 /// What happens to the connection after an answer.
@@ -23,10 +24,21 @@ enum Next {
     Stall,
 }
 
+/// Forward-paths of one transaction (RFC 5321 §4.5.3.1.8 asks for at least 100).
+const FORWARD_PATHS: usize = 1_000;
+
 struct Dialogue<'a, S> {
     double: &'a Double,
     wire: Wire<S>,
     occasions: [u16; Phase::COUNT],
+    /// Commands so far.
+    commands: u32,
+    /// The name that the client gave.
+    ehlo: String,
+    /// The reverse-path that was asked for, whatever the answer.
+    from: String,
+    /// What addresses and the EHLO name asked for.
+    asked: Asked,
     greeted: bool,
     /// MAIL was said, whatever the answer; and what was accepted of the transaction.
     mail_said: bool,
@@ -43,6 +55,10 @@ where
         double,
         wire: Wire::new(stream, connection, double.trace.clone()),
         occasions: [0; Phase::COUNT],
+        commands: 0,
+        ehlo: String::new(),
+        from: String::new(),
+        asked: Asked::new(double.triggers),
         greeted: false,
         mail_said: false,
         envelope: None,
@@ -87,15 +103,54 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
 
     /// Answers at `phase`, as the plan has it. Says whether the answer means what the script meant.
     async fn answer(&mut self, phase: Phase, normal: Vec<u8>) -> io::Result<(bool, Next)> {
-        let occasion = self.occasion(phase);
-        let plan = std::sync::Arc::clone(&self.double.plan);
-        match plan.server_fault(phase, occasion) {
+        let to = self.accepted();
+        self.answer_to(phase, &to, normal).await
+    }
+
+    /// The same, where the forward-path that is asked for is not accepted yet.
+    async fn answer_to(
+        &mut self,
+        phase: Phase,
+        to: &[String],
+        normal: Vec<u8>,
+    ) -> io::Result<(bool, Next)> {
+        match self.strike(phase, to) {
             None => {
                 self.wire.say(&Say::Normal, Pace::AtOnce, &normal).await?;
                 Ok((true, Next::Go))
             }
-            Some(fault) => self.fault(fault, &normal).await,
+            Some(fault) => self.fault(&fault, &normal).await,
         }
+    }
+
+    /// The next occasion of `phase` has come: what the rules have for it.
+    fn strike(&mut self, phase: Phase, to: &[String]) -> Option<ServerFault> {
+        let nth = self.occasion(phase);
+        let now = self.now(phase, nth, to);
+        self.double
+            .rules
+            .strike(&now)
+            .or_else(|| self.asked.rules.strike(&now))
+    }
+
+    fn now<'o>(&'o self, phase: Phase, nth: u16, to: &'o [String]) -> Occasion<'o> {
+        Occasion {
+            phase,
+            nth,
+            connection: self.wire.connection,
+            command: self.commands,
+            ehlo: &self.ehlo,
+            from: &self.from,
+            to,
+        }
+    }
+
+    /// The forward-paths that were accepted.
+    fn accepted(&self) -> Vec<String> {
+        let envelope = self.envelope.as_ref();
+        envelope
+            .map(|e| e.forward_paths.clone())
+            .unwrap_or_default()
     }
 
     fn occasion(&mut self, phase: Phase) -> u16 {
@@ -121,6 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
 
     async fn command(&mut self, line: &[u8]) -> io::Result<Next> {
         let connection = self.wire.connection;
+        self.commands = self.commands.saturating_add(1);
         let text = line.strip_suffix(b"\r\n").unwrap_or_else(|| {
             self.find("a command line ends with a bare LF");
             line.strip_suffix(b"\n").unwrap_or(line)
@@ -186,6 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
 
     fn forget(&mut self) {
         self.mail_said = false;
+        self.asked.forget();
         self.envelope = None;
         self.eight_bit = false;
     }
@@ -199,6 +256,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         if name.is_empty() {
             self.find("EHLO or HELO without a name");
         }
+        name.clone_into(&mut self.ehlo);
+        self.asked.by_name(name);
         let script = std::sync::Arc::clone(&self.double.script);
         let mut text = script.domain.clone();
         if extended {
@@ -227,6 +286,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             self.find(format!("malformed: MAIL {rest}"));
             return self.plain(501, "5.5.4 MAIL FROM:<reverse-path>").await;
         };
+        path.clone_into(&mut self.from);
+        self.asked.by_sender(path);
         let mut size = 0;
         for parameter in parameters.split_whitespace() {
             let (keyword, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -248,10 +309,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             self.envelope = Some(Delivery {
                 connection: self.wire.connection,
                 server: self.double.script.domain.clone(),
+                ehlo: self.ehlo.clone(),
                 reverse_path: path.to_owned(),
                 forward_paths: Vec::new(),
                 parameters: parameters.to_owned(),
                 octets: Vec::new(),
+                wire: Vec::new(),
             });
         }
         Ok(next)
@@ -272,8 +335,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             self.occasion(Phase::Rcpt);
             return self.plain(503, "5.5.1 MAIL first").await;
         }
+        let taken = |e: &Delivery| e.forward_paths.len();
+        if self.envelope.as_ref().map_or(0, taken) >= FORWARD_PATHS {
+            self.occasion(Phase::Rcpt);
+            return self.plain(452, "4.5.3 too many recipients").await;
+        }
+        self.asked.by_recipient(path);
         let (meant, next) = self
-            .answer(Phase::Rcpt, b"250 2.1.5 ok\r\n".to_vec())
+            .answer_to(
+                Phase::Rcpt,
+                &[path.to_owned()],
+                b"250 2.1.5 ok\r\n".to_vec(),
+            )
             .await?;
         if let Some(envelope) = self.envelope.as_mut().filter(|_| meant) {
             envelope.forward_paths.push(path.to_owned());
@@ -299,7 +372,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         if !meant || next != Next::Go {
             return Ok(next);
         }
-        let mut data = MailData::new();
+        // One octet more than is taken tells that it was too much.
+        let most = self.double.script.size.saturating_add(1);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let mut data = MailData::new(most, self.double.keep_wire);
         if let Some(next) = self.take_mail_data(&mut data).await? {
             return Ok(next);
         }
@@ -323,13 +399,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
                 self.find(what);
             }
         }
-        self.end_of_mail_data(data.message).await
+        self.end_of_mail_data(data).await
     }
 
     /// Reads mail data to its end, at the plan's pace. `Some` if the connection ends before.
     async fn take_mail_data(&mut self, data: &mut MailData) -> io::Result<Option<Next>> {
-        let plan = std::sync::Arc::clone(&self.double.plan);
-        let fault = plan.intake_fault();
+        let to = self.accepted();
+        let fault = self
+            .double
+            .rules
+            .intake(&self.now(Phase::DataBlock, 1, &to));
+        let fault = fault.as_ref();
         let mut due = match fault {
             Some(IntakeFault::Stop { after, .. } | IntakeFault::Interrupt { after, .. }) => {
                 Some(*after)
@@ -374,25 +454,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
     }
 
     /// The end of mail data has arrived: the message is committed before anything is said.
-    async fn end_of_mail_data(&mut self, message: Vec<u8>) -> io::Result<Next> {
+    async fn end_of_mail_data(&mut self, data: MailData) -> io::Result<Next> {
         if !self.wire.buffered().is_empty() && !self.double.script.offers("PIPELINING") {
             self.find("octets follow the end of mail data although PIPELINING is not in force");
         }
-        let occasion = self.occasion(Phase::DataTermination);
-        let plan = std::sync::Arc::clone(&self.double.plan);
-        let fault = plan.server_fault(Phase::DataTermination, occasion);
-        let too_large = message.len() as u64 > self.double.script.size;
-        let normal = if too_large {
+        let to = self.accepted();
+        let fault = self.strike(Phase::DataTermination, &to);
+        let octets = data.message.len() + data.wire.as_ref().map_or(0, Vec::len);
+        let normal = if data.message.len() as u64 > self.double.script.size {
             b"552 5.3.4 too large\r\n".to_vec()
+        } else if !self.double.ledger.has_room(octets) {
+            b"452 4.3.1 the mailbox is full\r\n".to_vec()
         } else {
             b"250 2.0.0 queued\r\n".to_vec()
         };
-        let commits = !too_large
-            && fault.is_none_or(|fault| fault.commit || means_success(&fault.say, &normal));
+        let commits = normal.first() == Some(&b'2')
+            && fault
+                .as_ref()
+                .is_none_or(|fault| fault.commit || means_success(&fault.say, &normal));
         let envelope = self.envelope.take();
         self.forget();
         if let Some(mut delivery) = envelope.filter(|_| commits) {
-            delivery.octets = message;
+            delivery.octets = data.message;
+            delivery.wire = data.wire.unwrap_or_default();
             self.double.ledger.commit(delivery);
             let connection = self.wire.connection;
             self.double.trace.record(connection, || Event::Committed);
@@ -402,7 +486,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
                 self.wire.write(&normal).await?;
                 Ok(Next::Go)
             }
-            Some(fault) => Ok(self.fault(fault, &normal).await?.1),
+            Some(fault) => Ok(self.fault(&fault, &normal).await?.1),
         }
     }
 }

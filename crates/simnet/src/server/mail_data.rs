@@ -16,7 +16,11 @@ enum At {
 #[derive(Debug)]
 pub(super) struct MailData {
     at: At,
+    /// No more than `most` octets of it.
     pub(super) message: Vec<u8>,
+    most: usize,
+    /// The octets as they came, if they are kept.
+    pub(super) wire: Option<Vec<u8>>,
     /// Octets as they came.
     pub(super) taken: u64,
     pub(super) bare_cr: bool,
@@ -26,10 +30,13 @@ pub(super) struct MailData {
 }
 
 impl MailData {
-    pub(super) fn new() -> Self {
+    /// Keeps `most` octets of the message; the rest is read and forgotten.
+    pub(super) fn new(most: usize, wire: bool) -> Self {
         Self {
             at: At::LineStart,
             message: Vec::new(),
+            most,
+            wire: wire.then(Vec::new),
             taken: 0,
             bare_cr: false,
             bare_lf: false,
@@ -39,13 +46,20 @@ impl MailData {
 
     /// Takes octets up to the end of mail data. Says how many it took and whether that was it.
     pub(super) fn take(&mut self, octets: &[u8]) -> (usize, bool) {
+        let mut taken = octets.len();
+        let mut ended = false;
         for (i, &octet) in octets.iter().enumerate() {
-            self.taken += 1;
             if self.octet(octet) {
-                return (i + 1, true);
+                (taken, ended) = (i + 1, true);
+                break;
             }
         }
-        (octets.len(), false)
+        self.taken += taken as u64;
+        let full = self.message.len() >= self.most;
+        if let Some(wire) = self.wire.as_mut().filter(|_| !full) {
+            wire.extend_from_slice(octets.get(..taken).unwrap_or_default());
+        }
+        (taken, ended)
     }
 
     fn octet(&mut self, octet: u8) -> bool {
@@ -54,7 +68,7 @@ impl MailData {
             (At::Dot, b'\r') => At::DotCr,
             (At::DotCr, b'\n') => return true,
             (At::Dot, b'.') => {
-                self.message.push(b'.');
+                self.push(b'.');
                 At::Text
             }
             (At::Dot, _) => {
@@ -64,11 +78,11 @@ impl MailData {
             (At::DotCr, _) => {
                 self.unstuffed = true;
                 self.bare_cr = true;
-                self.message.push(b'\r');
+                self.push(b'\r');
                 self.text(octet)
             }
             (At::Cr, b'\n') => {
-                self.message.push(b'\n');
+                self.push(b'\n');
                 At::LineStart
             }
             (At::Cr, _) => {
@@ -80,8 +94,14 @@ impl MailData {
         false
     }
 
+    fn push(&mut self, octet: u8) {
+        if self.message.len() < self.most {
+            self.message.push(octet);
+        }
+    }
+
     fn text(&mut self, octet: u8) -> At {
-        self.message.push(octet);
+        self.push(octet);
         match octet {
             b'\r' => At::Cr,
             b'\n' => {
@@ -98,7 +118,7 @@ mod tests {
     use super::MailData;
 
     fn read(octets: &[u8]) -> (MailData, usize, bool) {
-        let mut data = MailData::new();
+        let mut data = MailData::new(usize::MAX, true);
         let (taken, ended) = data.take(octets);
         (data, taken, ended)
     }
@@ -111,6 +131,15 @@ mod tests {
             (&b"a\r\n.b\r\n"[..], 11, true)
         );
         assert!(!data.bare_cr && !data.bare_lf && !data.unstuffed);
+    }
+
+    #[test]
+    fn the_wire_is_kept_as_it_came_and_the_message_no_longer_than_allowed() {
+        let (data, ..) = read(b"a\r\n..b\r\n.\r\nQUIT\r\n");
+        assert_eq!(data.wire.as_deref(), Some(&b"a\r\n..b\r\n.\r\n"[..]));
+        let mut data = MailData::new(4, false);
+        assert_eq!(data.take(b"abcdefgh\r\n.\r\n"), (13, true));
+        assert_eq!((data.message.as_slice(), data.wire), (&b"abcd"[..], None));
     }
 
     #[test]

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::double::Caps;
 use crate::ledger::Ledger;
 use crate::plan::Plan;
+use crate::rules::{Rules, Triggers};
 use crate::trace::{Event, Trace};
 
 /// A stream that can be reset instead of closed.
@@ -67,9 +69,12 @@ impl Script {
 #[derive(Clone, Debug)]
 pub struct Double {
     plan: Arc<Plan>,
+    rules: Rules,
     script: Arc<Script>,
     ledger: Ledger,
     trace: Trace,
+    keep_wire: bool,
+    triggers: Option<Triggers>,
 }
 
 impl Double {
@@ -77,10 +82,13 @@ impl Double {
     #[must_use]
     pub fn new(plan: Plan) -> Self {
         Self {
+            rules: Rules::new(&plan),
             plan: Arc::new(plan),
             script: Arc::default(),
             ledger: Ledger::default(),
             trace: Trace::new(),
+            keep_wire: false,
+            triggers: None,
         }
     }
 
@@ -101,14 +109,44 @@ impl Double {
     /// With another plan, and the same script, mailbox and trace.
     #[must_use]
     pub fn with_plan(mut self, plan: Plan) -> Self {
+        self.rules = Rules::new(&plan);
         self.plan = Arc::new(plan);
         self
     }
 
-    /// What goes wrong.
+    /// That holds no more than this. Without it a double keeps everything, for runs that are bounded
+    /// by themselves.
+    #[must_use]
+    pub fn capped(mut self, caps: Caps) -> Self {
+        self.ledger = Ledger::capped(caps);
+        self.trace = Trace::capped(caps.transcript_events, caps.transcript_octets);
+        self
+    }
+
+    /// That keeps the mail data of each message as it came over the wire.
+    #[must_use]
+    pub const fn keeping_wire_octets(mut self) -> Self {
+        self.keep_wire = true;
+        self
+    }
+
+    /// That does what addresses and EHLO names ask for, where no rule fits.
+    #[must_use]
+    pub const fn with_triggers(mut self, triggers: Triggers) -> Self {
+        self.triggers = Some(triggers);
+        self
+    }
+
+    /// What goes wrong, as it was said at the start: the faults of the network are fixed by it.
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What the server does wrong by now: the plan's rules and those set since.
+    #[must_use]
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Mailbox and findings.
@@ -128,9 +166,9 @@ impl Double {
     /// # Cancel safety
     /// Dropping the future drops the stream; what was committed stays in the ledger.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Abort>(&self, stream: S) {
-        let connection = self.ledger.open();
-        self.trace.record(connection, || Event::Opened);
-        dialogue::run(self, stream, connection).await;
+        let open = self.ledger.open();
+        self.trace.record(open.connection, || Event::Opened);
+        dialogue::run(self, stream, open.connection).await;
     }
 }
 

@@ -1,0 +1,370 @@
+//! A test double for the tests of any mail client: start it, say what goes wrong, look at the truth.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! use postbound_simnet::Phase;
+//! use postbound_simnet::double::{Claim, Mail, SmtpDouble};
+//! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! let double = SmtpDouble::start().await?; // a free port of its own; everything ends with it
+//! double.on(Phase::Rcpt).to("bob@example.org").first(2).reply(451, "4.7.1 greylisted").mount();
+//! double.expect(Mail::to("bob@example.org").containing("hello"));
+//!
+//! // Here your client sends a message to double.address(), and says that it was not delivered.
+//! # let mut stream = tokio::net::TcpStream::connect(double.address()).await?;
+//! # stream.write_all(b"QUIT\r\n").await?;
+//! # stream.read_to_end(&mut Vec::new()).await?;
+//!
+//! let verified = double.verify();
+//! assert!(!verified.holds(), "{verified}"); // what was expected, what came, and the nearest miss
+//! assert!(verified.agrees(Claim::NotDelivered)); // the client told the truth
+//! # Ok::<(), std::io::Error>(()) })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! The same rules hold in virtual time: [`SmtpDouble::in_memory`] for a client that runs over any
+//! `AsyncRead + AsyncWrite`, and `SmtpDouble::turmoil` for one in a simulation of several hosts.
+
+mod caps;
+mod mail;
+mod on;
+#[cfg(feature = "turmoil")]
+mod simulated;
+mod verify;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use proto::Phase;
+use tokio::time::Instant;
+
+pub use caps::Caps;
+pub use mail::Mail;
+pub use on::{On, RuleGuard};
+#[cfg(feature = "turmoil")]
+pub use simulated::Simulated;
+pub use verify::{Claim, MailFacts, Verification};
+
+use crate::net::loopback::Loopback;
+use crate::net::mem::{Network, Stream};
+use crate::plan::{Plan, PlanError, Rule};
+use crate::{Delivery, Double, RuleId, Script, Triggers};
+
+/// A test double on a network of its own: [`Loopback`] sockets, an in-memory [`Network`], or a host
+/// of a simulation. Dropping it closes and frees everything.
+#[derive(Debug)]
+pub struct SmtpDouble<N = Loopback> {
+    double: Double,
+    network: N,
+    expected: Mutex<Vec<Mail>>,
+}
+
+/// How a double is to be, before it starts.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing before it is started"]
+pub struct Builder {
+    plan: Plan,
+    script: Script,
+    caps: Caps,
+    triggers: Option<Triggers>,
+    port: u16,
+}
+
+impl Builder {
+    /// What goes wrong from the start. Faults of the network can only be set here.
+    pub fn plan(mut self, plan: Plan) -> Self {
+        self.plan = plan;
+        self
+    }
+
+    /// What the healthy server offers. Default [`Script::default`].
+    pub fn script(mut self, script: Script) -> Self {
+        self.script = script;
+        self
+    }
+
+    /// What it holds at most. Default [`Caps::default`].
+    pub const fn caps(mut self, caps: Caps) -> Self {
+        self.caps = caps;
+        self
+    }
+
+    /// Clients may ask for faults by addresses (`rcpt451@…`) and by their EHLO name. Default: not.
+    pub const fn triggers(mut self, triggers: Triggers) -> Self {
+        self.triggers = Some(triggers);
+        self
+    }
+
+    /// The loopback port. Default 0, any free one.
+    pub const fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    fn double(self) -> Double {
+        let double = Double::new(self.plan)
+            .with_script(self.script)
+            .capped(self.caps)
+            .keeping_wire_octets();
+        match self.triggers {
+            Some(triggers) => double.with_triggers(triggers),
+            None => double,
+        }
+    }
+
+    /// Starts it on a loopback port.
+    ///
+    /// # Errors
+    /// If no port can be had, or [`io::ErrorKind::Unsupported`] if the plan has a fault of the
+    /// network that real sockets can't do.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what was open.
+    pub async fn start(self) -> io::Result<SmtpDouble> {
+        crate::net::Backend::Loopback
+            .can(&self.plan)
+            .map_err(|why| io::Error::new(io::ErrorKind::Unsupported, why))?;
+        let port = self.port;
+        let double = self.double();
+        let network = Loopback::bind(double.clone(), port).await?;
+        Ok(SmtpDouble::on_network(double, network))
+    }
+
+    /// Starts it in memory, on the current runtime's clock.
+    #[must_use]
+    pub fn in_memory(self) -> SmtpDouble<Network> {
+        let double = self.double();
+        let network = Network::new(double.clone());
+        SmtpDouble::on_network(double, network)
+    }
+
+    /// A host of this name for a turmoil simulation.
+    #[cfg(feature = "turmoil")]
+    #[must_use]
+    pub fn turmoil(self, name: impl Into<String>) -> SmtpDouble<Simulated> {
+        let double = self.double();
+        let network = Simulated::new(double.clone(), name.into());
+        SmtpDouble::on_network(double, network)
+    }
+}
+
+impl SmtpDouble {
+    /// A double on a free loopback port.
+    ///
+    /// # Errors
+    /// If no port can be had.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what was open.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// How a double is to be, before it starts on whichever network.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        // A bound network has an address.
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        self.network.local_addr().unwrap_or(nowhere)
+    }
+
+    /// The host to point a client at: `127.0.0.1`.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.address().ip().to_string()
+    }
+
+    /// The port to point a client at.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address().port()
+    }
+}
+
+impl SmtpDouble<Network> {
+    /// A double in memory, on the current runtime's clock: in virtual time if that is paused.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        SmtpDouble::builder().in_memory()
+    }
+
+    /// A new connection to it.
+    ///
+    /// # Errors
+    /// If the plan says so.
+    ///
+    /// # Cancel safety
+    /// Nothing is held before the connection is open.
+    pub async fn connect(&self) -> io::Result<Stream> {
+        let connector = self.network.connector();
+        let addresses = connector.resolve("double.example", 25).await?;
+        let address = addresses.first().ok_or(io::ErrorKind::NotFound)?;
+        connector.connect(*address).await
+    }
+}
+
+#[cfg(feature = "turmoil")]
+impl SmtpDouble<Simulated> {
+    /// A double to be a host of this name in a turmoil simulation; see [`Simulated::host`].
+    #[must_use]
+    pub fn turmoil(name: impl Into<String>) -> Self {
+        SmtpDouble::builder().turmoil(name)
+    }
+}
+
+impl<N> SmtpDouble<N> {
+    fn on_network(double: Double, network: N) -> Self {
+        Self {
+            double,
+            network,
+            expected: Mutex::default(),
+        }
+    }
+
+    /// The network that it is on.
+    #[must_use]
+    pub const fn network(&self) -> &N {
+        &self.network
+    }
+
+    /// The double beneath: its rules, its ledger and its trace.
+    #[must_use]
+    pub const fn double(&self) -> &Double {
+        &self.double
+    }
+
+    /// The beginning of a rule for what the server does at `phase`. Rules set later are looked for
+    /// earlier.
+    pub fn on(&self, phase: Phase) -> On<'_> {
+        On::new(self.double.rules(), phase)
+    }
+
+    /// Sets a rule from its text, `rcpt[bob@example.org, first 2]: reply 451 4.7.1 greylisted`.
+    ///
+    /// # Errors
+    /// If the text is no rule, or one of the network, which is fixed when the double starts.
+    pub fn rule(&self, text: &str) -> Result<RuleId, PlanError> {
+        let rule = server_rule(text)?;
+        let ids = self.double.rules().add([rule]);
+        Ok(ids.first().copied().unwrap_or(RuleId::new(0)))
+    }
+
+    /// The same for as long as the guard lives.
+    ///
+    /// # Errors
+    /// As [`SmtpDouble::rule`].
+    pub fn scoped_rule(&self, text: &str) -> Result<RuleGuard, PlanError> {
+        let id = self.rule(text)?;
+        Ok(RuleGuard::new(self.double.rules().clone(), id))
+    }
+
+    /// Takes a rule away. Says whether it was there.
+    pub fn unmount(&self, id: RuleId) -> bool {
+        self.double.rules().remove(id)
+    }
+
+    fn expected(&self) -> MutexGuard<'_, Vec<Mail>> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A message is expected in the mailbox, once unless it says otherwise; [`SmtpDouble::verify`]
+    /// tells.
+    pub fn expect(&self, mail: Mail) {
+        self.expected().push(mail);
+    }
+
+    /// Every committed message, in the order of commitment.
+    #[must_use]
+    pub fn received(&self) -> Vec<Delivery> {
+        self.double.ledger().deliveries()
+    }
+
+    /// Waits until so many messages are committed, for at most `within`, and gives those that are.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn received_within(&self, messages: usize, within: Duration) -> Vec<Delivery> {
+        let deadline = Instant::now() + within;
+        let enough = |ledger: &crate::Ledger| ledger.committed() >= messages;
+        self.double.ledger().wait(deadline, enough).await;
+        self.received()
+    }
+
+    /// Waits until every connection has ended, for at most `within`. Says whether they have: a client
+    /// that has given up and still holds one leaks it.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn idle_within(&self, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        let idle = |ledger: &crate::Ledger| ledger.open_connections() == 0;
+        self.double.ledger().wait(deadline, idle).await
+    }
+
+    /// What was expected and what came, as facts. It asserts nothing; the test does.
+    #[must_use = "facts that nobody looks at prove nothing"]
+    pub fn verify(&self) -> Verification {
+        Verification::new(&self.double, &self.expected())
+    }
+
+    /// As it was before anyone came: no rules but the plan's, an empty mailbox and transcript,
+    /// nothing expected. Connections that are open stay open, and numbers go on.
+    pub fn reset(&self) {
+        let rules = self.double.rules();
+        rules.clear();
+        rules.add(
+            self.double
+                .plan()
+                .rules
+                .iter()
+                .filter(|rule| rule.takes_conditions())
+                .cloned(),
+        );
+        let _ = self.double.ledger().drain();
+        let _ = self.double.ledger().drain_findings();
+        let _ = self.double.trace().drain();
+        self.expected().clear();
+    }
+}
+
+/// One rule of the server from its text.
+pub(crate) fn server_rule(text: &str) -> Result<Rule, PlanError> {
+    let wrong = |expected: &str| PlanError {
+        line: 1,
+        column: 1,
+        found: text.to_owned(),
+        expected: expected.to_owned(),
+    };
+    if text.contains('\n') {
+        return Err(wrong("one rule"));
+    }
+    let plan = format!("v1 | {text}")
+        .parse::<Plan>()
+        .map_err(|mut error| {
+            // Behind `v1 | `.
+            error.column = error.column.saturating_sub(5).max(1);
+            error
+        })?;
+    let rules: [Rule; 1] = plan.rules.try_into().map_err(|_| wrong("one rule"))?;
+    let [rule] = rules;
+    if rule.takes_conditions() {
+        Ok(rule)
+    } else {
+        Err(wrong(
+            "a rule of the server: faults of the network are fixed when the double starts",
+        ))
+    }
+}
+
+/// A double can be shared between tasks.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<Arc<SmtpDouble>>();
+};

@@ -1,0 +1,14 @@
+//! The rules of a running double: those of its plan and those set later, looked up one way.
+//!
+//! A plan says what a rule is; this says how often it has struck. Rules set later are looked for
+//! earlier, so that a test can put an exception over what holds in general; rules that were set
+//! together, as those of a plan are, keep their order.
+
+mod fits;
+mod table;
+mod triggers;
+
+pub(crate) use fits::Occasion;
+pub use table::{RuleFacts, RuleId, Rules};
+pub(crate) use triggers::Asked;
+pub use triggers::Triggers;

@@ -1,0 +1,303 @@
+//! The table of rules with their counts.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use super::fits::{Occasion, misses, place};
+use crate::plan::{IntakeFault, Plan, Rule, ServerFault, When};
+
+/// Pairs of paths that a greylisting rule remembers; whoever comes then is greylisted for good. A
+/// double is attacked by what it tests.
+const PAIRS: usize = 4_096;
+
+/// Tells a rule of a running double from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(u64);
+
+impl RuleId {
+    /// The rule with this number, as [`RuleId::get`] gave it.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What is known of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RuleFacts {
+    /// Which it is.
+    pub id: RuleId,
+    /// The rule as text.
+    pub rule: String,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// How often it struck.
+    pub strikes: u32,
+    /// How often it has to (its `times`), if that was said.
+    pub expected: Option<u32>,
+    /// The occasion that came nearest without being struck, and by what it missed. Only kept for
+    /// rules with an expectation.
+    pub nearest: Option<String>,
+}
+
+impl RuleFacts {
+    /// Whether it struck less often than it has to.
+    #[must_use]
+    pub fn is_unmet(&self) -> bool {
+        self.expected.is_some_and(|times| self.strikes < times)
+    }
+}
+
+impl fmt::Display for RuleFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` struck {} times", self.rule, self.strikes)?;
+        if let Some(expected) = self.expected {
+            write!(f, ", expected {expected}")?;
+        }
+        match &self.nearest {
+            Some(nearest) if self.is_unmet() => write!(f, "; nearest: {nearest}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The rules of a running double. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: Vec<Entry>,
+    last: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: RuleId,
+    rule: Rule,
+    strikes: u32,
+    /// When a pair of paths was first seen.
+    seen: BTreeMap<(String, String), Instant>,
+    /// When the last occasions were, for a rate limit.
+    recent: VecDeque<Instant>,
+    nearest: Option<(usize, String)>,
+}
+
+impl Rules {
+    /// The rules of this plan that the server acts on.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let rules = Self::default();
+        rules.add(
+            plan.rules
+                .iter()
+                .filter(|rule| rule.takes_conditions())
+                .cloned(),
+        );
+        rules
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets rules, in their order, before all that are there. Rules of the network have no effect
+    /// here: they hold from the moment that a network is built.
+    pub fn add(&self, rules: impl IntoIterator<Item = Rule>) -> Vec<RuleId> {
+        let state = &mut *self.state();
+        let mut added = Vec::new();
+        for rule in rules {
+            state.last += 1;
+            added.push(Entry {
+                id: RuleId(state.last),
+                rule,
+                strikes: 0,
+                seen: BTreeMap::new(),
+                recent: VecDeque::new(),
+                nearest: None,
+            });
+        }
+        let ids = added.iter().map(|entry| entry.id).collect();
+        state.entries.splice(0..0, added);
+        ids
+    }
+
+    /// Takes a rule away. Says whether it was there.
+    pub fn remove(&self, id: RuleId) -> bool {
+        let entries = &mut self.state().entries;
+        let before = entries.len();
+        entries.retain(|entry| entry.id != id);
+        entries.len() < before
+    }
+
+    /// Takes all rules away.
+    pub fn clear(&self) {
+        self.state().entries.clear();
+    }
+
+    /// How many rules there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.state().entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What is known of each rule, in the order in which they are looked for.
+    #[must_use]
+    pub fn facts(&self) -> Vec<RuleFacts> {
+        self.state().entries.iter().map(Entry::facts).collect()
+    }
+
+    /// What the server does on this occasion, if a rule says so.
+    pub(crate) fn strike(&self, occasion: &Occasion<'_>) -> Option<ServerFault> {
+        match self.look(occasion)? {
+            Rule::Server { fault, .. } => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// How it takes in mail data, if a rule says so.
+    pub(crate) fn intake(&self, occasion: &Occasion<'_>) -> Option<IntakeFault> {
+        match self.look(occasion)? {
+            Rule::Intake(fault) => Some(fault),
+            _ => None,
+        }
+    }
+
+    fn look(&self, occasion: &Occasion<'_>) -> Option<Rule> {
+        let mut state = self.state();
+        let entry = state
+            .entries
+            .iter_mut()
+            .find_map(|entry| entry.strikes(occasion).then_some(entry))?;
+        Some(entry.rule.split().1.clone())
+    }
+}
+
+impl Entry {
+    fn facts(&self) -> RuleFacts {
+        let when = self.rule.split().0;
+        RuleFacts {
+            id: self.id,
+            rule: self.rule.to_string(),
+            name: when.and_then(|when| when.name.clone()),
+            strikes: self.strikes,
+            expected: when.and_then(|when| when.times),
+            nearest: self.nearest.as_ref().map(|(_, what)| what.clone()),
+        }
+    }
+
+    /// Whether it strikes on this occasion; if so, that is counted.
+    fn strikes(&mut self, occasion: &Occasion<'_>) -> bool {
+        let (when, rule) = self.rule.split();
+        let Some((phase, nth)) = place(rule) else {
+            return false;
+        };
+        if phase != occasion.phase {
+            return false;
+        }
+        let mut misses = misses(nth, when, occasion);
+        if misses.is_empty()
+            && let Some(when) = when
+        {
+            let strikes = self.strikes;
+            misses.extend(late(when, strikes));
+            // What is counted over time has to see every occasion that fits.
+            misses.extend(early(when, occasion, &mut self.seen, &mut self.recent));
+        }
+        if misses.is_empty() {
+            self.strikes = self.strikes.saturating_add(1);
+            return true;
+        }
+        if when.is_some_and(|when| when.times.is_some())
+            && self
+                .nearest
+                .as_ref()
+                .is_none_or(|(count, _)| misses.len() < *count)
+        {
+            let what = format!("{}: {}", occasion.describe(), misses.join("; "));
+            self.nearest = Some((misses.len(), what));
+        }
+        false
+    }
+}
+
+/// It has struck as often as it may.
+fn late(when: &When, strikes: u32) -> Option<String> {
+    let most = [when.first, when.times].into_iter().flatten().min()?;
+    (strikes >= most).then(|| format!("it had struck {most} times"))
+}
+
+/// It is not due yet, or no longer, by the clock.
+fn early(
+    when: &When,
+    occasion: &Occasion<'_>,
+    seen: &mut BTreeMap<(String, String), Instant>,
+    recent: &mut VecDeque<Instant>,
+) -> Option<String> {
+    let now = Instant::now();
+    if let Some((count, per)) = when.over {
+        recent.push_back(now);
+        while recent
+            .front()
+            .is_some_and(|first| now.duration_since(*first) >= per)
+            || recent.len()
+                > usize::try_from(count)
+                    .unwrap_or(usize::MAX)
+                    .saturating_add(1)
+        {
+            recent.pop_front();
+        }
+        if recent.len() <= usize::try_from(count).unwrap_or(usize::MAX) {
+            return Some(format!("the rate was no more than {count}"));
+        }
+    }
+    if let Some(delay) = when.greylist {
+        let mut known = true;
+        // Before RCPT there is only the reverse-path to go by.
+        let nobody = [String::new()];
+        for to in if occasion.to.is_empty() {
+            &nobody
+        } else {
+            occasion.to
+        } {
+            let pair = (occasion.from.to_ascii_lowercase(), to.to_ascii_lowercase());
+            known &= match seen.get(&pair) {
+                Some(first) => now.duration_since(*first) >= delay,
+                None => {
+                    if seen.len() < PAIRS {
+                        seen.insert(pair, now);
+                    }
+                    false
+                }
+            };
+        }
+        if known {
+            return Some("the pair was no longer greylisted".to_owned());
+        }
+    }
+    None
+}
