@@ -85,6 +85,8 @@ pub fn kind(kind: &FailureKind) -> &'static str {
         FailureKind::Unsupported(_) => "unsupported",
         FailureKind::Auth(_) => "auth",
         FailureKind::Message(_) | FailureKind::Source => "message",
+        FailureKind::CircuitOpen(_) => "circuit-open",
+        FailureKind::PoolClosed => "pool-closed",
         _ => "not-idle",
     }
 }

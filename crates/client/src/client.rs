@@ -7,6 +7,7 @@ use std::time::Duration;
 use proto::transparency::LineEndings;
 use proto::{
     Config, EhloName, Envelope, Limits, Require, Session, Timeouts, Timings, TransactionOptions,
+    WorstCase,
 };
 
 use crate::bounds::Bounds;
@@ -107,6 +108,16 @@ impl<C> Client<C> {
     pub fn timeouts(&self) -> &Timeouts {
         &self.inner.config.timeouts
     }
+
+    /// The longest that [`send`](Self::send) can last: see [`Timeouts::worst_case`].
+    #[must_use]
+    pub fn worst_case(&self, recipients: usize, octets: u64) -> WorstCase {
+        self.timeouts().worst_case(recipients, octets)
+    }
+
+    pub(crate) fn options(&self) -> TransactionOptions {
+        self.inner.options
+    }
 }
 
 impl<C: Connector> Client<C> {
@@ -146,7 +157,7 @@ impl<C: Connector> Client<C> {
     ) -> Result<Receipt, Error> {
         let started = clock::now();
         let (bounds, tokens) = bounds.into().start();
-        let message = message.into();
+        let mut message = message.into();
         let mut guard = Guard::new(tokens);
         let mut connection = self.dial(&mut guard, bounds).await?;
         let dialled = *connection.timings();
@@ -154,7 +165,7 @@ impl<C: Connector> Client<C> {
             .send_with(
                 &mut guard,
                 envelope,
-                message,
+                &mut message,
                 Settings::new(self.inner.options),
                 bounds,
             )
@@ -175,7 +186,7 @@ impl<C: Connector> Client<C> {
         }
     }
 
-    async fn dial(
+    pub(crate) async fn dial(
         &self,
         guard: &mut Guard,
         bounds: proto::Bounds,

@@ -1,17 +1,20 @@
 //! An open connection, at rest between its mail transactions.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::pin::Pin;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
 use proto::{Completed, Envelope, Failure, FailureKind, Outcome, Phase, Session, Timings};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::bounds::Bounds;
 use crate::clock;
 use crate::error::{self, Error};
 use crate::exchange::{Exchange, Payload};
-use crate::guard::Guard;
+use crate::guard::{Guard, Wait};
 use crate::transaction::Transaction;
 use proto::ext::Extensions;
 
@@ -28,6 +31,8 @@ pub struct Connection<S> {
     endpoint: String,
     address: SocketAddr,
     dialled: Timings,
+    opened: Instant,
+    transactions: u32,
 }
 
 /// The stream during a call. Dropped in the middle of one, it closes the socket, and the session
@@ -53,6 +58,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             endpoint,
             address,
             dialled: Timings::default(),
+            opened: clock::now(),
+            transactions: 0,
         }
     }
 
@@ -85,6 +92,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.stream.is_some() && self.session.is_idle()
+    }
+
+    /// How long ago it was opened.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.opened)
+    }
+
+    /// Mail transactions begun so far.
+    pub(crate) fn transactions(&self) -> u32 {
+        self.transactions
+    }
+
+    /// Whether it is at rest and the peer has neither said anything nor closed, as far as that can
+    /// be seen without waiting.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        let idle = self.is_idle();
+        let mut octet = [MaybeUninit::uninit()];
+        let mut cx = Context::from_waker(Waker::noop());
+        self.stream.as_mut().is_some_and(|stream| {
+            let read = Pin::new(stream).poll_read(&mut cx, &mut ReadBuf::uninit(&mut octet));
+            idle && read.is_pending()
+        })
+    }
+
+    /// Says QUIT if the transport takes it at once, and closes without waiting for the reply.
+    pub(crate) fn part(&mut self) {
+        let Some(mut stream) = self.stream.take() else {
+            return;
+        };
+        if self.session.quit(proto::Bounds::NONE, clock::now()).is_ok() {
+            let mut exchange = Exchange {
+                stream: &mut stream,
+                session: &mut self.session,
+                payload: &mut Payload::none(),
+                cause: &mut None,
+                unflushed: false,
+            };
+            let mut cx = Context::from_waker(Waker::noop());
+            while exchange.poll_write(&mut cx).is_ready() && !exchange.session.is_over() {}
+        }
+        self.session.abandon();
     }
 
     /// Begins a mail transaction; nothing is sent before it is told to send its message.
@@ -152,7 +200,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.dialled.merge(timings);
     }
 
-    pub(crate) fn session(&mut self) -> &mut Session {
+    /// The session, to begin a transaction.
+    pub(crate) fn next_transaction(&mut self) -> &mut Session {
+        self.transactions = self.transactions.saturating_add(1);
         &mut self.session
     }
 
@@ -200,7 +250,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         &self,
         failure: Box<Failure>,
         cause: Option<io::Error>,
-        started: std::time::Instant,
+        started: Instant,
     ) -> Error {
         let context = error::Context {
             endpoint: self.endpoint.clone(),
@@ -214,7 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// The session ended another call than the one that was made.
-    pub(crate) fn no_answer(&self, started: std::time::Instant) -> Error {
+    pub(crate) fn no_answer(&self, started: Instant) -> Error {
         self.error(spent(Phase::Mail), None, started)
     }
 

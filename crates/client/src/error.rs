@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use proto::{Failure, FailureKind, Limit, Outcome, Phase, Recipient, Reply, Timings};
+use proto::{Failure, FailureKind, Limit, Outcome, Phase, Recipient, Reply, ReplyCode, Timings};
 
 /// A failed call.
 ///
@@ -233,6 +233,20 @@ impl Error {
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
         self.outcome() == Outcome::Ambiguous
+    }
+
+    /// Whether the connection came to its end before anything of the transaction was answered.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        let ended = match self.kind() {
+            FailureKind::Closed | FailureKind::Broken => true,
+            FailureKind::Refused => self
+                .reply()
+                .is_some_and(|reply| reply.code() == ReplyCode::SERVICE_UNAVAILABLE),
+            _ => false,
+        };
+        ended
+            && matches!(self.phase(), Phase::Reset | Phase::Mail)
+            && self.outcome() == Outcome::NotAccepted
     }
 
     pub(crate) fn merge_dial(&mut self, timings: &Timings, elapsed: Duration) {

@@ -53,8 +53,10 @@ mod error;
 mod exchange;
 mod guard;
 mod message;
+mod pool;
 mod receipt;
 mod resolver;
+mod step;
 mod tcp;
 mod transaction;
 
@@ -65,6 +67,7 @@ pub use connector::Connector;
 pub use error::{Attempt, Error};
 pub use exchange::Progress;
 pub use message::Message;
+pub use pool::{Circuit, Pool, PoolBuilder, Pooled};
 pub use proto::transparency::{LineEndings, wire_octets};
 pub use proto::{
     BodyType, EhloName, EnhancedStatusCode, Envelope, FailureKind, ForwardPath, Limit, Limits,

@@ -100,20 +100,28 @@ impl<'c, 'e, S: AsyncRead + AsyncWrite + Unpin> Transaction<'c, 'e, S> {
     ) -> Result<Receipt, Error> {
         let (bounds, tokens) = bounds.into().start();
         let mut guard = Guard::new(tokens);
-        let message = message.into();
+        let mut message = message.into();
         self.connection
-            .send_with(&mut guard, self.envelope, message, self.settings, bounds)
+            .send_with(
+                &mut guard,
+                self.envelope,
+                &mut message,
+                self.settings,
+                bounds,
+            )
             .await
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(crate) async fn send_with(
+    /// One transaction. The message is given back, so that it can be sent elsewhere if nothing of it
+    /// was asked for.
+    pub(crate) async fn send_with<'m>(
         &mut self,
         guard: &mut Guard,
         envelope: &Envelope,
-        message: Message<'_>,
-        settings: Settings<'_>,
+        message: &mut Message<'m>,
+        settings: Settings<'m>,
         bounds: proto::Bounds,
     ) -> Result<Receipt, Error> {
         let started = clock::now();
@@ -130,17 +138,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 BodyType::SevenBit
             }
         };
-        if let Err(failure) = self.session().begin(envelope, options, bounds, started) {
+        if let Err(failure) = self
+            .next_transaction()
+            .begin(envelope, options, bounds, started)
+        {
             return Err(self.error(failure, None, started));
         }
         let mut payload = Payload {
             size: options.size,
-            message,
+            message: std::mem::replace(message, Message::from(&[])),
             on_progress: settings.on_progress,
             seven_bit,
             octets: 0,
         };
-        match self.run(guard, &mut payload).await? {
+        let result = self.run(guard, &mut payload).await;
+        *message = payload.message;
+        match result? {
             Completed::Accepted(acceptance) => Ok(Receipt {
                 acceptance: *acceptance,
                 endpoint: self.endpoint().to_owned(),

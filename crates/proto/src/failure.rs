@@ -70,6 +70,11 @@ pub enum FailureKind {
     Source,
     /// The connection is not at rest, or no longer usable. Nothing was sent.
     NotIdle,
+    /// The server failed too often in a row and is left alone for this much longer; zero while
+    /// somebody else tries it. Nothing was sent.
+    CircuitOpen(Duration),
+    /// The pool is shut down. Nothing was sent.
+    PoolClosed,
 }
 
 /// Which limit ran out.
@@ -129,6 +134,11 @@ impl fmt::Display for FailureKind {
             Self::NotIdle => f.write_str(
                 "the connection is not at rest and can't be used again; open another one",
             ),
+            Self::CircuitOpen(left) => write!(
+                f,
+                "the server failed too often in a row and is left alone for another {left:?}"
+            ),
+            Self::PoolClosed => f.write_str("the pool is shut down"),
         }
     }
 }

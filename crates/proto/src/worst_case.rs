@@ -10,6 +10,7 @@ use crate::{Phase, Timeouts};
 /// Its `Display` is a table. Made by [`Timeouts::worst_case`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorstCase {
+    timeouts: Timeouts,
     items: Vec<WorstCaseItem>,
 }
 
@@ -71,7 +72,28 @@ impl WorstCase {
                 })
             })
             .collect();
-        Self { items }
+        Self {
+            timeouts: *timeouts,
+            items,
+        }
+    }
+
+    /// With this many occasions more on which the limit of `phase` can run out.
+    #[must_use]
+    pub fn plus(mut self, phase: Phase, times: u64) -> Self {
+        if let Some(item) = self.items.iter_mut().find(|item| item.phase == phase) {
+            item.times = item.times.saturating_add(times);
+        } else if times > 0 {
+            let at = self.items.partition_point(|item| item.phase < phase);
+            let item = WorstCaseItem {
+                phase,
+                times,
+                limit: self.timeouts.of(phase),
+                transfer: Duration::ZERO,
+            };
+            self.items.insert(at, item);
+        }
+        self
     }
 
     /// The sum.
@@ -87,6 +109,7 @@ impl WorstCase {
     #[must_use]
     pub fn between(&self, first: Phase, last: Phase) -> Self {
         Self {
+            timeouts: self.timeouts,
             items: self
                 .items
                 .iter()

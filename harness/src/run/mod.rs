@@ -3,6 +3,7 @@
 pub mod loopback;
 pub mod mem;
 pub mod sansio;
+pub mod several;
 pub mod turmoil;
 
 use std::future::Future;

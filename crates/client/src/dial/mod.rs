@@ -5,11 +5,9 @@ mod race;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use proto::{Bounds, Failure, FailureKind, Limit, Outcome, Phase, Timings};
+use proto::{Bounds, Failure, FailureKind, Outcome, Phase, Timings};
 
 use order::interleave;
 use race::Race;
@@ -17,61 +15,13 @@ use race::Race;
 use crate::clock;
 use crate::connector::Connector;
 use crate::error::{self, Attempt};
-use crate::guard::{Guard, Wait};
+use crate::guard::Guard;
+use crate::step::{Due, step};
 
 /// RFC 8305 §5's recommendation.
 pub(crate) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// RFC 8305 §5: it "MUST NOT be less than 10 milliseconds".
 const MIN_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
-
-/// When a step of dialling ends, and what is named then.
-#[derive(Clone, Copy, Debug)]
-struct Due {
-    at: Instant,
-    limit: Limit,
-}
-
-/// A look-up under its deadline.
-struct Lookup<F: Future> {
-    future: Pin<Box<F>>,
-    due: Due,
-    output: Option<Result<F::Output, FailureKind>>,
-}
-
-impl<F: Future> Wait for Lookup<F> {
-    type Output = Result<F::Output, FailureKind>;
-
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.future
-            .as_mut()
-            .poll(cx)
-            .map(|output| self.output = Some(Ok(output)))
-    }
-
-    fn poll_write(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        Some(self.due.at)
-    }
-
-    fn is_ambiguous(&self) -> bool {
-        false
-    }
-
-    fn cancel(&mut self, _now: Instant) {
-        self.output = Some(Err(FailureKind::Cancelled));
-    }
-
-    fn expire(&mut self, _now: Instant) {
-        self.output = Some(Err(FailureKind::TimedOut(self.due.limit)));
-    }
-
-    fn output(&mut self) -> Option<Self::Output> {
-        self.output.take()
-    }
-}
 
 /// What dialling leaves behind.
 pub(crate) struct Dialled<S> {
@@ -109,13 +59,8 @@ impl<C: Connector> Dial<'_, C> {
             return Ok(vec![SocketAddr::new(ip, self.port)]);
         }
         let started = clock::now();
-        let mut lookup = Lookup {
-            future: Box::pin(self.connector.resolve(self.host, self.port)),
-            due: self.due(Phase::Resolve, started),
-            output: None,
-        };
-        let result = guard.turn(&mut lookup).await;
-        drop(lookup);
+        let lookup = self.connector.resolve(self.host, self.port);
+        let result = step(guard, lookup, self.due(Phase::Resolve, started)).await;
         self.timings.add(
             Phase::Resolve,
             clock::now().saturating_duration_since(started),
@@ -169,24 +114,7 @@ impl<C: Connector> Dial<'_, C> {
 
     /// When a step that begins now ends: by its phase's limit, or by what the call may use.
     fn due(&self, phase: Phase, now: Instant) -> Due {
-        let limit = self.timeouts.of(phase);
-        let due = Due {
-            at: now.checked_add(limit).unwrap_or(now),
-            limit: Limit::Phase(limit),
-        };
-        let reserve = self.bounds.reserve;
-        match self.bounds.deadline {
-            Some(deadline) => {
-                let at = deadline.checked_sub(reserve).unwrap_or(deadline);
-                let limit = if reserve.is_zero() {
-                    Limit::Deadline
-                } else {
-                    Limit::Reserve(reserve)
-                };
-                if at < due.at { Due { at, limit } } else { due }
-            }
-            None => due,
-        }
+        Due::of(self.timeouts.of(phase), self.bounds, now)
     }
 }
 

@@ -1,0 +1,248 @@
+//! A connection while it is lent out.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proto::{Bounds, Envelope, FailureKind, Phase, Timings};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::circuit::blames_server;
+use super::{Parked, Pool, Shared};
+use crate::clock;
+use crate::connection::Connection;
+use crate::connector::Connector;
+use crate::error::Error;
+use crate::guard::Guard;
+use crate::message::Message;
+use crate::receipt::Receipt;
+use crate::step::{Due, step};
+use crate::transaction::Settings;
+
+/// A connection of a [`Pool`], which goes back when this is dropped.
+///
+/// It does so only if it [is at rest](Connection::is_idle) then; otherwise it is closed. Either way
+/// the slot is free for the next checkout.
+pub struct Pooled<C: Connector> {
+    pool: Pool<C>,
+    connection: Option<Connection<C::Stream>>,
+    slot: Option<OwnedSemaphorePermit>,
+    /// It was at rest in the pool, and so may have been closed in this very moment.
+    was_at_rest: bool,
+    waited: Duration,
+}
+
+impl<C: Connector> fmt::Debug for Pooled<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pooled")
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C: Connector> Deref for Pooled<C> {
+    type Target = Connection<C::Stream>;
+
+    fn deref(&self) -> &Self::Target {
+        match &self.connection {
+            Some(connection) => connection,
+            None => unreachable!("nobody is given one without a connection"),
+        }
+    }
+}
+
+impl<C: Connector> DerefMut for Pooled<C> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match &mut self.connection {
+            Some(connection) => connection,
+            None => unreachable!("nobody is given one without a connection"),
+        }
+    }
+}
+
+impl<C: Connector> Drop for Pooled<C> {
+    fn drop(&mut self) {
+        let shared = &self.pool.shared;
+        if let Some(connection) = self.connection.take().filter(Connection::is_idle)
+            && let Some(mut connection) = shared.park(connection)
+        {
+            connection.part();
+        }
+        // The connection is there before the slot is, so that who gets the slot finds it.
+        self.slot = None;
+        if shared.slots.is_closed() {
+            shared.returned.notify_waiters();
+        }
+    }
+}
+
+impl<C: Connector> Shared<C> {
+    /// Takes the connection in, or gives it back if it is not to be kept.
+    fn park(&self, connection: Connection<C::Stream>) -> Option<Connection<C::Stream>> {
+        let since = clock::now();
+        let mut state = self.state();
+        if self.slots.is_closed() || !self.may_be_kept(&connection, since) {
+            return Some(connection);
+        }
+        state.idle.push(Parked { connection, since });
+        None
+    }
+
+    /// A connection that was at rest and that the server has neither closed nor said anything on.
+    fn take_quiet(&self) -> Option<Connection<C::Stream>> {
+        self.weed(|parked| self.is_fresh(parked));
+        loop {
+            let Parked { mut connection, .. } = self.state().idle.pop()?;
+            if connection.is_quiet() {
+                return Some(connection);
+            }
+        }
+    }
+}
+
+/// One dial, whose end the circuit is told: by dropping it, that nothing was learned.
+struct Attempt<'a, C: Connector> {
+    shared: &'a Shared<C>,
+    settled: bool,
+}
+
+impl<C: Connector> Attempt<'_, C> {
+    fn settle(mut self, failure: Option<&Error>) {
+        let mut state = self.shared.state();
+        match failure {
+            None => state.breaker.succeeded(),
+            Some(error) if blames_server(error.kind()) => {
+                state
+                    .breaker
+                    .failed(self.shared.settings.failures, clock::now());
+            }
+            Some(_) => state.breaker.unknown(),
+        }
+        self.settled = true;
+    }
+}
+
+impl<C: Connector> Drop for Attempt<'_, C> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.shared.state().breaker.unknown();
+        }
+    }
+}
+
+impl<C: Connector> Pool<C> {
+    /// Waits for a slot, and for a connection where none is at rest or `reuse` is not wanted.
+    pub(crate) async fn lease(
+        &self,
+        guard: &mut Guard,
+        bounds: Bounds,
+        reuse: bool,
+    ) -> Result<Pooled<C>, Error> {
+        let started = clock::now();
+        let limit = self.client().timeouts().of(Phase::Checkout);
+        let due = Due::of(limit, bounds, started);
+        let mut lease = match step(guard, self.slot(reuse), due).await {
+            Ok(Ok(lease)) => lease,
+            Ok(Err(kind)) | Err(kind) => return Err(self.failed(kind, started)),
+        };
+        lease.waited = clock::now().saturating_duration_since(started);
+        if lease.connection.is_none() {
+            lease.dial(guard, bounds).await?;
+        }
+        Ok(lease)
+    }
+
+    async fn slot(&self, reuse: bool) -> Result<Pooled<C>, FailureKind> {
+        let slot = Arc::clone(&self.shared.slots)
+            .acquire_owned()
+            .await
+            .map_err(|_| FailureKind::PoolClosed)?;
+        // Within the one wait, and so exempt from the cooperative budget, under which a closed
+        // connection could look quiet.
+        let connection = reuse.then(|| self.shared.take_quiet()).flatten();
+        Ok(Pooled {
+            pool: self.clone(),
+            was_at_rest: connection.is_some(),
+            connection,
+            slot: Some(slot),
+            waited: Duration::ZERO,
+        })
+    }
+}
+
+impl<C: Connector> Pooled<C> {
+    async fn dial(&mut self, guard: &mut Guard, bounds: Bounds) -> Result<(), Error> {
+        let started = clock::now();
+        let shared = &self.pool.shared;
+        let admitted = shared.state().breaker.admit(shared.settings.pause, started);
+        admitted.map_err(|kind| self.pool.failed(kind, started))?;
+        let attempt = Attempt {
+            shared,
+            settled: false,
+        };
+        let result = shared.client.dial(guard, bounds).await;
+        attempt.settle(result.as_ref().err());
+        self.connection = Some(result.map_err(|mut error| {
+            let elapsed = self.waited.saturating_add(error.elapsed());
+            error.merge_dial(&self.checkout(), elapsed);
+            error
+        })?);
+        Ok(())
+    }
+
+    fn checkout(&self) -> Timings {
+        let mut timings = Timings::default();
+        timings.add(Phase::Checkout, self.waited);
+        timings
+    }
+
+    /// Whether the failure says no more than that a connection at rest had come to its end.
+    pub(crate) fn is_stale(&self, error: &Error) -> bool {
+        self.was_at_rest && error.is_unanswered()
+    }
+
+    /// A new connection in the place of one that had come to its end.
+    pub(crate) async fn renew(&mut self, guard: &mut Guard, bounds: Bounds) -> Result<(), Error> {
+        self.was_at_rest = false;
+        self.connection = None;
+        self.dial(guard, bounds).await
+    }
+
+    /// One transaction as the pool's client makes it.
+    pub(crate) async fn run(
+        &mut self,
+        guard: &mut Guard,
+        envelope: &Envelope,
+        message: &mut Message<'_>,
+        bounds: Bounds,
+    ) -> Result<Receipt, Error> {
+        let settings = Settings::new(self.pool.client().options());
+        self.send_with(guard, envelope, message, settings, bounds)
+            .await
+    }
+
+    /// The result with what came before the transaction.
+    pub(crate) fn tell(
+        &self,
+        result: Result<Receipt, Error>,
+        started: Instant,
+    ) -> Result<Receipt, Error> {
+        let elapsed = clock::now().saturating_duration_since(started);
+        let mut before = self.checkout();
+        if !self.was_at_rest {
+            before.merge(self.timings());
+        }
+        match result {
+            Ok(mut receipt) => {
+                receipt.acceptance.timings.merge(&before);
+                receipt.elapsed = elapsed;
+                Ok(receipt)
+            }
+            Err(mut error) => {
+                error.merge_dial(&before, elapsed);
+                Err(error)
+            }
+        }
+    }
+}
