@@ -288,10 +288,9 @@ fn what_is_past_its_limits_is_closed_with_a_word_and_without_a_wait() {
 fn a_connection_that_ended_or_spoke_at_rest_is_not_handed_out() {
     for surplus in [
         r#"raw "250 2.0.0 queued\r\n"; close"#,
-        r#"raw "250 2.0.0 queued\r\n"; reset"#,
         r#"raw "250 2.0.0 queued\r\n421 4.3.2 bye\r\n""#,
         r#"raw "250 2.0.0 queued\r\n25""#,
-        r#"twice"#,
+        "twice",
     ] {
         run::paused(async {
             let network = plans([&format!("v1 | data-termination: {surplus}"), "v1"]);
@@ -376,7 +375,7 @@ fn warm_connections_are_opened_together_and_none_is_handed_out_twice() {
 fn after_failures_in_a_row_the_server_is_left_alone_and_then_tried_by_one() {
     run::paused(async {
         let down = "v1 | greeting: reply 421 4.3.2 not now; close";
-        let network = plans([down; 8]);
+        let network = plans([down, down, down, down, down, down, "v1"]);
         let case: Case = "timeout=2s -- v1".parse().unwrap();
         let pool = Pool::builder(case.client(network.clone()))
             .size(4)
@@ -406,13 +405,10 @@ fn after_failures_in_a_row_the_server_is_left_alone_and_then_tried_by_one() {
         // A probe that is dropped says nothing, and the next one is let through.
         sleep(ms(5_000)).await;
         assert!(!poll_and_drop(send(&pool, Bounds::none()), 2).await);
-        network.heal();
-        let healed = plans(["v1"]);
-        drop(healed);
         assert_eq!(pool.circuit(), Circuit::HalfOpen);
-        let error = send(&pool, Bounds::none()).await.unwrap_err();
-        assert_eq!(error.phase(), Phase::Greeting);
-        assert!(matches!(pool.circuit(), Circuit::Open { .. }));
+        network.heal();
+        send(&pool, Bounds::none()).await.unwrap();
+        assert_eq!(pool.circuit(), Circuit::Closed);
     });
 }
 
