@@ -86,6 +86,7 @@ impl Client {
             limits: Limits::default(),
             options: TransactionOptions::default(),
             attempt_delay: ATTEMPT_DELAY,
+            masked: Vec::new(),
             connector: TcpConnector::new(),
         }
     }
@@ -246,6 +247,7 @@ pub struct ClientBuilder<C> {
     limits: Limits,
     options: TransactionOptions,
     attempt_delay: Duration,
+    masked: Vec<String>,
     connector: C,
 }
 
@@ -290,6 +292,13 @@ impl<C> ClientBuilder<C> {
         self
     }
 
+    /// Takes the service extension with this EHLO keyword, such as `PIPELINING`, as not offered: the
+    /// way around a server that offers what it can't do. May be given again.
+    pub fn without_extension(mut self, keyword: impl Into<String>) -> Self {
+        self.masked.push(keyword.into());
+        self
+    }
+
     /// The network to use. Default: the operating system's TCP.
     pub fn connector<D: Connector>(self, connector: D) -> ClientBuilder<D> {
         ClientBuilder {
@@ -300,6 +309,7 @@ impl<C> ClientBuilder<C> {
             limits: self.limits,
             options: self.options,
             attempt_delay: self.attempt_delay,
+            masked: self.masked,
             connector,
         }
     }
@@ -319,6 +329,7 @@ impl<C> ClientBuilder<C> {
         let mut config = Config::new(ehlo_name);
         config.timeouts = self.timeouts;
         config.limits = self.limits;
+        config.masked = self.masked;
         Ok(Client {
             inner: Arc::new(Inner {
                 host: self.host,

@@ -69,6 +69,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.extensions()
     }
 
+    /// How many more mail transactions the server takes over this connection, if it says so
+    /// (MAILMAX of RFC 9422).
+    #[must_use]
+    pub fn transactions_left(&self) -> Option<u32> {
+        self.session.transactions_left()
+    }
+
     /// The server, as `host:port`.
     #[must_use]
     pub fn endpoint(&self) -> &str {

@@ -33,8 +33,9 @@
 //!
 //! # What it does
 //!
-//! Plaintext SMTP with PIPELINING, SIZE, 8BITMIME and ENHANCEDSTATUSCODES; partial acceptance of
-//! recipients; messages from memory or from a reader, without a copy; any network through
+//! Plaintext SMTP with PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, SMTPUTF8, DSN, REQUIRETLS,
+//! LIMITS, DELIVERBY, MT-PRIORITY and FUTURERELEASE, whose parameters are part of the [`Envelope`];
+//! partial acceptance of recipients; messages from memory or from a reader, without a copy; any network through
 //! [`Connector`].
 //!
 //! # What it does not do yet
@@ -71,9 +72,9 @@ pub use pool::{Circuit, Pool, PoolBuilder, Pooled};
 pub use proto::transparency::{LineEndings, wire_octets};
 pub use proto::{
     BodyType, EhloName, EnhancedStatusCode, Envelope, FailureKind, ForwardPath, Limit, Limits,
-    NoRecipients, Outcome, PathError, Phase, ProtocolError, Recipient, RecipientStatus, Reply,
-    ReplyCode, ReplyError, Require, ReversePath, Timeouts, TimeoutsError, Timings, UnknownPhase,
-    Unsupported, WorstCase, WorstCaseItem, ext, sasl,
+    MailParameters, NoRecipients, Outcome, PathError, Phase, ProtocolError, RcptParameters,
+    Recipient, RecipientStatus, Reply, ReplyCode, ReplyError, Require, ReversePath, Timeouts,
+    TimeoutsError, Timings, UnknownPhase, Unsupported, WorstCase, WorstCaseItem, ext, sasl,
 };
 pub use receipt::Receipt;
 pub use resolver::SystemResolver;

@@ -2,14 +2,36 @@
 
 use core::fmt;
 
+use crate::parameters::{MailParameters, RcptParameters};
 use crate::transparency::LineEndings;
-use crate::{ForwardPath, Reply, ReversePath};
+use crate::{ForwardPath, Outcome, Reply, ReversePath};
 
-/// A mail transaction's reverse-path and forward-paths (RFC 5321 §2.3.1).
+/// A mail transaction's reverse-path and forward-paths, and the protocol extension material that
+/// goes with them (RFC 5321 §2.3.1).
+///
+/// ```
+/// use postbound_proto::ext::{Notify, OriginalRecipient};
+/// use postbound_proto::{Envelope, MailParameters, RcptParameters};
+/// let mut mail = MailParameters::default();
+/// mail.envelope_id = Some("order 4711".parse()?);
+/// let envelope = Envelope::new("a@example.org".parse()?, ["b@example.org".parse()?])?
+///     .with_mail_parameters(mail)
+///     .with_rcpt_parameters(|path| {
+///         let mut parameters = RcptParameters::default();
+///         parameters.notify = Some(Notify::SUCCESS | Notify::FAILURE);
+///         parameters.original_recipient = Some(OriginalRecipient::mailbox(path));
+///         parameters
+///     });
+/// # let _ = envelope;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     reverse_path: ReversePath,
     forward_paths: Vec<ForwardPath>,
+    mail_parameters: MailParameters,
+    /// Empty, or one for each forward-path.
+    rcpt_parameters: Vec<RcptParameters>,
 }
 
 impl Envelope {
@@ -28,7 +50,46 @@ impl Envelope {
         Ok(Self {
             reverse_path,
             forward_paths,
+            mail_parameters: MailParameters::default(),
+            rcpt_parameters: Vec::new(),
         })
+    }
+
+    /// With these parameters of MAIL.
+    #[must_use]
+    pub fn with_mail_parameters(mut self, parameters: MailParameters) -> Self {
+        self.mail_parameters = parameters;
+        self
+    }
+
+    /// With these parameters of RCPT for each forward-path.
+    #[must_use]
+    pub fn with_rcpt_parameters(
+        mut self,
+        parameters: impl FnMut(&ForwardPath) -> RcptParameters,
+    ) -> Self {
+        self.rcpt_parameters = self.forward_paths.iter().map(parameters).collect();
+        self
+    }
+
+    /// The same envelope for some of its recipients: those at the places, counted from 0, that
+    /// `keep` says yes to. Their parameters go with them.
+    ///
+    /// # Errors
+    /// If none is left.
+    pub fn subset(&self, mut keep: impl FnMut(usize) -> bool) -> Result<Self, NoRecipients> {
+        let mut subset = self.clone();
+        let places: Vec<bool> = (0..self.forward_paths.len()).map(&mut keep).collect();
+        let mut kept = places.iter();
+        subset.forward_paths.retain(|_| kept.next() == Some(&true));
+        let mut kept = places.iter();
+        subset
+            .rcpt_parameters
+            .retain(|_| kept.next() == Some(&true));
+        if subset.forward_paths.is_empty() {
+            return Err(NoRecipients);
+        }
+        Ok(subset)
     }
 
     /// Where delivery reports go; the null reverse-path where none may be sent.
@@ -41,6 +102,18 @@ impl Envelope {
     #[must_use]
     pub fn forward_paths(&self) -> &[ForwardPath] {
         &self.forward_paths
+    }
+
+    /// The parameters of MAIL.
+    #[must_use]
+    pub const fn mail_parameters(&self) -> &MailParameters {
+        &self.mail_parameters
+    }
+
+    /// The parameters of RCPT: none at all, or one for each forward-path.
+    #[must_use]
+    pub fn rcpt_parameters(&self) -> &[RcptParameters] {
+        &self.rcpt_parameters
     }
 }
 
@@ -95,7 +168,7 @@ pub struct TransactionOptions {
     /// The message's size as RFC 1870 counts it, if known: declared to a server that offers SIZE,
     /// and refused here, before anything is sent, if it exceeds the server's maximum.
     pub size: Option<u64>,
-    /// What is done with a CR without LF or an LF without CR.
+    /// What is done with a CR without LF or an LF without CR
     pub line_endings: LineEndings,
 }
 
@@ -104,6 +177,7 @@ pub struct TransactionOptions {
 pub struct Recipient {
     pub(crate) path: ForwardPath,
     pub(crate) status: RecipientStatus,
+    pub(crate) outcome: Outcome,
 }
 
 /// What the server said about a recipient.
@@ -131,7 +205,14 @@ impl Recipient {
         &self.status
     }
 
-    /// Whether the server accepted this recipient.
+    /// What became of the message for this recipient. Over LMTP each has an outcome of its own; over
+    /// SMTP those that the server accepted share the message's.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Whether the server accepted this recipient. Over LMTP a final reply decides about each.
     #[must_use]
     pub const fn is_accepted(&self) -> bool {
         matches!(self.status, RecipientStatus::Accepted(_))

@@ -114,8 +114,41 @@ pub enum Unsupported {
     },
     /// The message has octets over 127 and the server does not offer 8BITMIME (RFC 6152).
     EightBitMime,
-    /// A path has characters outside US-ASCII and SMTPUTF8 (RFC 6531) is not in force.
+    /// A path or the header section has characters outside US-ASCII and the server does not offer
+    /// SMTPUTF8 (RFC 6531). A domain alone is no reason: it is sent in its US-ASCII form.
     SmtpUtf8,
+    /// RET, ENVID, NOTIFY or ORCPT is asked for and the server does not offer DSN (RFC 3461).
+    Dsn,
+    /// The server does not offer REQUIRETLS (RFC 8689).
+    RequireTls,
+    /// The server does not offer DELIVERBY (RFC 2852), or returns no message so soon.
+    DeliverBy {
+        /// The shortest time in seconds that it agrees to, if it offers the extension.
+        minimum: Option<u32>,
+    },
+    /// The server does not offer MT-PRIORITY (RFC 6710).
+    MtPriority,
+    /// The server does not offer FUTURERELEASE (RFC 4865), or holds no message for so long.
+    FutureRelease,
+    /// The envelope has more recipients than the server takes at once (RCPTMAX of RFC 9422).
+    Recipients {
+        /// How many it has.
+        recipients: usize,
+        /// How many the server takes.
+        maximum: u32,
+    },
+    /// The envelope's recipients have more domains than the server takes at once (RCPTDOMAINMAX).
+    RecipientDomains {
+        /// How many they have.
+        domains: usize,
+        /// How many the server takes.
+        maximum: u32,
+    },
+    /// The server takes no further mail transaction over this connection (MAILMAX).
+    Transactions {
+        /// How many it takes.
+        maximum: u32,
+    },
 }
 
 impl fmt::Display for FailureKind {
@@ -177,7 +210,38 @@ impl fmt::Display for Unsupported {
                 "the message has octets over 127 and the server does not offer 8BITMIME; encode it as quoted-printable or base64",
             ),
             Self::SmtpUtf8 => f.write_str(
-                "a path has characters outside US-ASCII, which need SMTPUTF8; use an address in US-ASCII",
+                "a path or the header section has characters outside US-ASCII and the server does not offer SMTPUTF8; use US-ASCII",
+            ),
+            Self::Dsn => f.write_str(
+                "delivery status notifications are asked for and the server does not offer DSN",
+            ),
+            Self::RequireTls => f.write_str(
+                "TLS is required all the way and the server does not offer REQUIRETLS",
+            ),
+            Self::DeliverBy { minimum: None } => {
+                f.write_str("a time to deliver by is set and the server does not offer DELIVERBY")
+            }
+            Self::DeliverBy { minimum: Some(minimum) } => write!(
+                f,
+                "the server agrees to no time to deliver by under {minimum} s"
+            ),
+            Self::MtPriority => {
+                f.write_str("the message has a priority and the server does not offer MT-PRIORITY")
+            }
+            Self::FutureRelease => f.write_str(
+                "the message is to be held and the server does not offer FUTURERELEASE, or not for so long",
+            ),
+            Self::Recipients { recipients, maximum } => write!(
+                f,
+                "the envelope has {recipients} recipients and the server takes at most {maximum} at once; split it"
+            ),
+            Self::RecipientDomains { domains, maximum } => write!(
+                f,
+                "the envelope's recipients have {domains} domains and the server takes at most {maximum} at once; split it"
+            ),
+            Self::Transactions { maximum } => write!(
+                f,
+                "the server takes at most {maximum} messages over one connection; open another one"
             ),
         }
     }

@@ -99,6 +99,7 @@ pub mod ext;
 mod failure;
 mod limits;
 mod outcome;
+mod parameters;
 mod path;
 mod phase;
 mod reader;
@@ -116,6 +117,7 @@ pub use envelope::{
 pub use failure::{Failure, FailureKind, Limit, ProtocolError, Unsupported};
 pub use limits::Limits;
 pub use outcome::Outcome;
+pub use parameters::{MailParameters, RcptParameters};
 pub use path::{EhloName, ForwardPath, PathError, ReversePath};
 pub use phase::{Phase, UnknownPhase};
 pub use reader::{ReplyError, ReplyReader};

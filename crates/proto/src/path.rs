@@ -27,10 +27,13 @@ pub struct ReversePath(String);
 
 /// A recipient: a mailbox, or `postmaster` without a domain (RFC 5321 §4.5.1).
 ///
-/// Angle brackets around it are accepted and not needed.
+/// Angle brackets around it are accepted and not needed. Beside a local part in US-ASCII, a domain
+/// outside it takes its US-ASCII form (IDNA), so that only the local part can need SMTPUTF8.
 ///
 /// ```
 /// use postbound_proto::ForwardPath;
+/// let path: ForwardPath = "kontakt@bücher.example".parse()?;
+/// assert_eq!(path.to_string(), "<kontakt@xn--bcher-kva.example>");
 /// let path: ForwardPath = "\"John Doe\"@example.org".parse()?;
 /// assert_eq!(path.to_string(), "<\"John Doe\"@example.org>");
 /// let refused = "you@example.org\r\nDATA".parse::<ForwardPath>().unwrap_err();
@@ -66,6 +69,7 @@ enum What {
     SourceRoute,
     Quoting,
     Literal,
+    Idna,
 }
 
 impl fmt::Display for PathError {
@@ -92,6 +96,9 @@ impl fmt::Display for PathError {
             ),
             What::Literal => f.write_str(
                 "an address literal is [192.0.2.1] or [IPv6:2001:db8::1]",
+            ),
+            What::Idna => f.write_str(
+                "the domain is no internationalized domain name; look for a mistyped character",
             ),
         }
     }
@@ -266,11 +273,37 @@ fn mailbox(text: &str) -> Result<String, PathError> {
     if cursor.next().is_none() {
         return cursor.error(What::NoDomain);
     }
+    let at = cursor.at;
     domain(&mut cursor)?;
     if end - start > PATH {
         return cursor.error(What::TooLong("the path", PATH));
     }
-    Ok(inner.get(start..).unwrap_or_default().to_owned())
+    let path = inner.get(start..).unwrap_or_default();
+    let name = inner.get(at..).unwrap_or_default();
+    if name.is_ascii() {
+        return Ok(path.to_owned());
+    }
+    let local = path.strip_suffix(name).unwrap_or_default();
+    to_ascii(&cursor, at, name, local)
+}
+
+/// A path whose domain is outside US-ASCII. Beside a local part in US-ASCII the domain takes its
+/// US-ASCII form (IDNA), which every server knows; beside another one, which needs SMTPUTF8
+/// anyway, it stays as it is.
+fn to_ascii(cursor: &Cursor<'_>, at: usize, name: &str, local: &str) -> Result<String, PathError> {
+    let cursor = Cursor::new(cursor.text, at);
+    let Ok(ascii) = idna::domain_to_ascii_strict(name) else {
+        return cursor.error(What::Idna);
+    };
+    // What the mapping makes of it has to be a domain, too.
+    domain(&mut Cursor::new(&ascii, 0)).or_else(|_| cursor.error(What::Idna))?;
+    if !local.is_ascii() {
+        return Ok(format!("{local}{name}"));
+    }
+    if local.len() + ascii.len() > PATH {
+        return cursor.error(What::TooLong("the path", PATH));
+    }
+    Ok(format!("{local}{ascii}"))
 }
 
 impl ReversePath {
@@ -355,6 +388,12 @@ macro_rules! path {
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// What stands behind the last `@`; empty if there is none.
+            #[must_use]
+            pub fn domain(&self) -> &str {
+                self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
             }
 
             /// Whether it can be used only where SMTPUTF8 (RFC 6531) is in force.

@@ -42,12 +42,27 @@ fn ordinary_and_awkward_paths_are_taken() {
             .unwrap()
             .needs_smtputf8()
     );
-    assert!(
-        "u@exämple.org"
-            .parse::<ForwardPath>()
-            .unwrap()
-            .needs_smtputf8()
+    assert_eq!(
+        "ü@exämple.org".parse::<ForwardPath>().unwrap().as_str(),
+        "ü@exämple.org"
     );
+}
+
+#[test]
+fn a_domain_alone_takes_its_ascii_form() {
+    for (text, wire) in [
+        ("u@exämple.org", "u@xn--exmple-cua.org"),
+        ("u@BÜCHER.example", "u@xn--bcher-kva.example"),
+        ("u@日本。example", "u@xn--wgv71a.example"),
+        // A character whose low octet is a line feed is mapped as a character, not as an octet.
+        ("u@\u{10a}.example", "u@xn--8da.example"),
+    ] {
+        let path: ForwardPath = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+        assert_eq!(path.as_str(), wire);
+        assert!(!path.needs_smtputf8());
+    }
+    assert!(why("u@a\u{2f}.ü").contains("can't stand here"));
+    assert!(why("u@xn--a.ü").contains("no internationalized domain name"));
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub struct Delivery {
     pub reverse_path: String,
     /// The accepted forward-paths, without angle brackets.
     pub forward_paths: Vec<String>,
+    /// The parameters of each accepted RCPT.
+    pub rcpt_parameters: Vec<String>,
     /// The parameters of MAIL.
     pub parameters: String,
     /// The message, with transparency taken away.

@@ -1,5 +1,6 @@
 //! What is said, and when it may be said.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Instant;
 
@@ -31,15 +32,8 @@ impl Session {
                 Outcome::NotAccepted,
             ))
         })?;
-        let mut mail = format!("MAIL FROM:<{}>", envelope.reverse_path().as_str());
-        if let (Some(size), Some(_)) = (options.size, self.extensions.size()) {
-            // Writing to a String can't fail.
-            let _ = write!(mail, " SIZE={size}");
-        }
-        if options.body == BodyType::EightBitMime {
-            mail.push_str(" BODY=8BITMIME");
-        }
-        mail.push_str("\r\n");
+        let mail = self.mail_line(envelope, options);
+        self.transactions = self.transactions.saturating_add(1);
         self.bounds = bounds;
         self.job = Job::Transaction(Box::new(Transaction::new(envelope, options, mail)));
         if self.reset_due {
@@ -89,24 +83,78 @@ impl Session {
         Err(Box::new(Failure::new(phase, kind, Outcome::NotAccepted)))
     }
 
+    fn mail_line(&self, envelope: &Envelope, options: TransactionOptions) -> String {
+        let mut mail = format!("MAIL FROM:<{}>", envelope.reverse_path().as_str());
+        if let (Some(size), Some(_)) = (options.size, self.extensions.size()) {
+            // Writing to a String can't fail.
+            let _ = write!(mail, " SIZE={size}");
+        }
+        mail.push_str(match options.body {
+            BodyType::SevenBit => "",
+            BodyType::EightBitMime => " BODY=8BITMIME",
+        });
+        if needs_smtputf8(envelope) {
+            mail.push_str(" SMTPUTF8");
+        }
+        envelope.mail_parameters().append(&mut mail);
+        mail.push_str("\r\n");
+        mail
+    }
+
+    /// Whether the server offers all that the transaction needs. Looked at before anything is sent.
     fn check_supported(
         &self,
         envelope: &Envelope,
         options: TransactionOptions,
     ) -> Result<(), Unsupported> {
-        let utf8 = envelope.reverse_path().needs_smtputf8()
-            || envelope.forward_paths().iter().any(|p| p.needs_smtputf8());
-        if utf8 {
+        let offered = &self.extensions;
+        if needs_smtputf8(envelope) && !offered.smtputf8() {
             return Err(Unsupported::SmtpUtf8);
         }
-        if options.body == BodyType::EightBitMime && !self.extensions.eight_bit_mime() {
+        if options.body == BodyType::EightBitMime && !offered.eight_bit_mime() {
             return Err(Unsupported::EightBitMime);
         }
-        if let (Some(size), Some(limit)) = (options.size, self.extensions.size())
+        if let (Some(size), Some(limit)) = (options.size, offered.size())
             && let Some(maximum) = limit.maximum()
             && size > maximum
         {
             return Err(Unsupported::Size { size, maximum });
+        }
+        envelope.mail_parameters().check(offered)?;
+        let reports = envelope.rcpt_parameters().iter().any(|p| !p.is_none());
+        if reports && !offered.dsn() {
+            return Err(Unsupported::Dsn);
+        }
+        self.check_limits(envelope)
+    }
+
+    /// RFC 9422.
+    fn check_limits(&self, envelope: &Envelope) -> Result<(), Unsupported> {
+        let limits = self.extensions.limits();
+        if let Some(maximum) = limits.mail
+            && self.transactions >= maximum
+        {
+            return Err(Unsupported::Transactions { maximum });
+        }
+        let recipients = envelope.forward_paths().len();
+        if let Some(maximum) = limits.recipients
+            && exceeds(recipients, maximum)
+        {
+            return Err(Unsupported::Recipients {
+                recipients,
+                maximum,
+            });
+        }
+        if let Some(maximum) = limits.recipient_domains {
+            let domains: BTreeSet<String> = envelope
+                .forward_paths()
+                .iter()
+                .map(|path| path.domain().to_ascii_lowercase())
+                .collect();
+            let domains = domains.len();
+            if exceeds(domains, maximum) {
+                return Err(Unsupported::RecipientDomains { domains, maximum });
+            }
         }
         Ok(())
     }
@@ -183,7 +231,11 @@ impl Session {
                     };
                     if let Some(recipient) = transaction.recipients.get(next) {
                         transaction.queued = Queued::Recipients(next + 1);
-                        let line = format!("RCPT TO:<{}>\r\n", recipient.path.as_str());
+                        let mut line = format!("RCPT TO:<{}>", recipient.path.as_str());
+                        if let Some(parameters) = transaction.rcpt_parameters.get(next) {
+                            parameters.append(&mut line);
+                        }
+                        line.push_str("\r\n");
                         (line, Command::Rcpt(next))
                     } else if transaction.may_queue_data() {
                         if reserve_is_broken {
@@ -279,6 +331,17 @@ impl Session {
     pub(super) fn waits_for_all(transaction: &Transaction) -> bool {
         transaction.options.require == Require::AllRecipients
     }
+}
+
+/// Whether a path or the header section has characters outside US-ASCII.
+fn needs_smtputf8(envelope: &Envelope) -> bool {
+    envelope.mail_parameters().smtputf8
+        || envelope.reverse_path().needs_smtputf8()
+        || envelope.forward_paths().iter().any(|p| p.needs_smtputf8())
+}
+
+fn exceeds(count: usize, maximum: u32) -> bool {
+    usize::try_from(maximum).is_ok_and(|maximum| count > maximum)
 }
 
 impl Command {

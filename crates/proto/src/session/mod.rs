@@ -35,6 +35,9 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// What the peer may make the client hold.
     pub limits: Limits,
+    /// EHLO keywords that are taken as not offered: the way around a server that offers what it
+    /// can't do.
+    pub masked: Vec<String>,
 }
 
 impl Config {
@@ -45,6 +48,7 @@ impl Config {
             ehlo_name,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
+            masked: Vec::new(),
         }
     }
 }
@@ -79,6 +83,8 @@ pub struct Session {
     authenticated: Option<Mechanism>,
     /// What was said in secret and must not come back in a reply.
     unsayable: Vec<Secret>,
+    /// Mail transactions begun since the connection opened.
+    transactions: u32,
     spent: Option<Box<Failure>>,
     result: Option<Result<Completed, Box<Failure>>>,
 }
@@ -164,6 +170,7 @@ impl Session {
             reset_due: false,
             authenticated: None,
             unsayable: Vec::new(),
+            transactions: 0,
             spent: None,
             result: None,
         };
@@ -175,6 +182,14 @@ impl Session {
     #[must_use]
     pub const fn extensions(&self) -> &Extensions {
         &self.extensions
+    }
+
+    /// How many more mail transactions the server takes over this connection, if it says so
+    /// (MAILMAX of RFC 9422).
+    #[must_use]
+    pub fn transactions_left(&self) -> Option<u32> {
+        let maximum = self.extensions.limits().mail?;
+        Some(maximum.saturating_sub(self.transactions))
     }
 
     /// Whether the connection is provably at rest: nothing is due, nothing is held, nothing failed.

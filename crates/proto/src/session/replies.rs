@@ -82,7 +82,8 @@ impl Session {
     fn settle_ehlo(&mut self, reply: Reply, now: Instant) {
         match reply.code().get() {
             250 => {
-                self.extensions = Extensions::from_ehlo(&reply, &self.config.limits);
+                self.extensions =
+                    Extensions::from_ehlo(&reply, &self.config.limits).without(&self.config.masked);
                 self.complete(Completed::Ready, now);
             }
             // RFC 5321 §3.2: the server does not know the command, nothing else.
@@ -179,7 +180,7 @@ impl Session {
         let Some((phase, reply)) = transaction.refusal.take() else {
             return;
         };
-        let recipients = core::mem::take(&mut transaction.recipients);
+        let recipients = transaction.take_recipients(Outcome::NotAccepted);
         self.reset_due = true;
         self.refused(phase, reply, recipients, now);
     }
@@ -210,7 +211,7 @@ impl Session {
             };
             self.fail(kind, Some(reply), now);
         } else if code.is_completion() {
-            let recipients = core::mem::take(&mut transaction.recipients);
+            let recipients = transaction.take_recipients(Outcome::Accepted);
             let octets = transaction
                 .encoder
                 .as_ref()
@@ -228,7 +229,7 @@ impl Session {
             );
         } else if code.is_negative() {
             transaction.outcome = Outcome::NotAccepted;
-            let recipients = core::mem::take(&mut transaction.recipients);
+            let recipients = transaction.take_recipients(Outcome::NotAccepted);
             self.refused(Phase::DataTermination, reply, recipients, now);
         } else {
             let kind = FailureKind::Protocol(ProtocolError::Unexpected);
@@ -260,11 +261,11 @@ impl Session {
             ..Failure::new(phase, kind, self.outcome())
         });
         if let Job::Transaction(transaction) = &mut self.job {
-            failure.recipients = core::mem::take(&mut transaction.recipients);
             // 421 and every other complete negative final reply say that the message was not taken.
             if failure.kind == FailureKind::Refused {
                 failure.outcome = Outcome::NotAccepted;
             }
+            failure.recipients = transaction.take_recipients(failure.outcome);
             // What the server has already refused is not hidden by how the connection ended.
             if let Some((phase, reply)) = transaction.refusal.take() {
                 if failure.kind != FailureKind::Cancelled && failure.kind != FailureKind::Refused {

@@ -1,6 +1,7 @@
 //! One mail transaction: what is still to be said, what was answered, what became of the message.
 
 use crate::envelope::{Envelope, Recipient, RecipientStatus, Require, TransactionOptions};
+use crate::parameters::RcptParameters;
 use crate::transparency::Encoder;
 use crate::{Outcome, Phase, Reply};
 
@@ -25,6 +26,7 @@ pub(super) struct Transaction {
     pub(super) mail: String,
     pub(super) options: TransactionOptions,
     pub(super) recipients: Vec<Recipient>,
+    pub(super) rcpt_parameters: Vec<RcptParameters>,
     /// How far the commands are queued.
     pub(super) queued: Queued,
     pub(super) mail_accepted: bool,
@@ -53,12 +55,14 @@ impl Transaction {
             .map(|path| Recipient {
                 path: path.clone(),
                 status: RecipientStatus::Pending,
+                outcome: Outcome::NotAccepted,
             })
             .collect();
         Self {
             mail,
             options,
             recipients,
+            rcpt_parameters: envelope.rcpt_parameters().to_vec(),
             queued: Queued::Nothing,
             mail_accepted: false,
             refusal: None,
@@ -77,6 +81,17 @@ impl Transaction {
                 RecipientStatus::Refused(reply)
             };
         }
+    }
+
+    /// The recipients at the end, with what became of the message for each.
+    pub(super) fn take_recipients(&mut self, outcome: Outcome) -> Vec<Recipient> {
+        let mut recipients = core::mem::take(&mut self.recipients);
+        for recipient in &mut recipients {
+            if recipient.is_accepted() {
+                recipient.outcome = outcome;
+            }
+        }
+        recipients
     }
 
     fn pending_recipients(&self) -> bool {

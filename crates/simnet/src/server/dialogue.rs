@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use super::mail_data::MailData;
+use super::parameters::{self, Body, Mail};
 use super::wire::{Wire, reply};
 use super::{Abort, Double};
 use crate::ledger::Delivery;
@@ -40,10 +41,16 @@ struct Dialogue<'a, S> {
     /// What addresses and the EHLO name asked for.
     asked: Asked,
     greeted: bool,
+    /// The greeting was EHLO: service extensions are in force.
+    extended: bool,
+    /// Mail transactions of the connection.
+    transactions: u32,
     /// MAIL was said, whatever the answer; and what was accepted of the transaction.
     mail_said: bool,
     envelope: Option<Delivery>,
-    eight_bit: bool,
+    parameters: Mail,
+    /// RCPT commands of the transaction.
+    recipients: usize,
 }
 
 /// Serves one connection to its end.
@@ -60,9 +67,12 @@ where
         from: String::new(),
         asked: Asked::new(double.triggers),
         greeted: false,
+        extended: false,
+        transactions: 0,
         mail_said: false,
         envelope: None,
-        eight_bit: false,
+        parameters: Mail::default(),
+        recipients: 0,
     };
     let next = dialogue.converse().await;
     let record = |how| double.trace.record(connection, || Event::Ended(how));
@@ -91,6 +101,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             next = self.command(&line).await?;
         }
         Ok(next)
+    }
+
+    /// Whether this service extension is in force.
+    fn offers(&self, keyword: &str) -> bool {
+        self.extended && self.double.script.offers(keyword)
+    }
+
+    /// A limit that the server announced (RFC 9422), if it is exceeded.
+    fn exceeds(&self, name: &str, count: usize) -> bool {
+        let exceeded = self.extended
+            && self
+                .double
+                .script
+                .limit(name)
+                .is_some_and(|most| count > most);
+        if exceeded {
+            self.find(format!("{name} is exceeded"));
+        }
+        exceeded
     }
 
     fn find(&self, what: impl Into<String>) {
@@ -184,21 +213,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         self.double
             .trace
             .record(connection, || Event::Command(text.to_vec()));
-        if line.len() > 512 {
-            self.find(format!(
-                "a command line has {} octets; 512 are allowed",
-                line.len()
-            ));
-        }
         if text.iter().any(u8::is_ascii_control) {
             self.find("a command line has a control character in it");
+        }
+        if std::str::from_utf8(text).is_err() {
+            self.find("a command line is not UTF-8");
         }
         let text = String::from_utf8_lossy(text).into_owned();
         let (verb, rest) = text.split_once(' ').unwrap_or((&text, ""));
         let verb = verb.to_ascii_uppercase();
+        let most = parameters::line_octets(&verb, |keyword| self.offers(keyword));
+        if line.len() > most {
+            self.find(format!(
+                "a command line has {} octets; {most} are allowed",
+                line.len()
+            ));
+        }
         let last_of_group = !matches!(verb.as_str(), "MAIL" | "RCPT" | "RSET");
         if !self.wire.buffered().is_empty() {
-            if !self.greeted || !self.double.script.offers("PIPELINING") {
+            if !self.greeted || !self.offers("PIPELINING") {
                 self.find(format!(
                     "{verb} was not the last command although PIPELINING is not in force"
                 ));
@@ -244,7 +277,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         self.mail_said = false;
         self.asked.forget();
         self.envelope = None;
-        self.eight_bit = false;
+        self.parameters = Mail::default();
+        self.recipients = 0;
     }
 
     async fn plain(&mut self, code: u16, text: &str) -> io::Result<Next> {
@@ -270,6 +304,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         if meant {
             self.forget();
             self.greeted = true;
+            self.extended = extended;
         }
         Ok(next)
     }
@@ -288,36 +323,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         };
         path.clone_into(&mut self.from);
         self.asked.by_sender(path);
-        let mut size = 0;
-        for parameter in parameters.split_whitespace() {
-            let (keyword, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            match (keyword.to_ascii_uppercase().as_str(), value.parse::<u64>()) {
-                ("SIZE", Ok(value)) if self.double.script.offers("SIZE") => size = value,
-                ("BODY", _) if self.double.script.offers("8BITMIME") => {
-                    self.eight_bit = value.eq_ignore_ascii_case("8BITMIME");
-                }
-                _ => self.find(format!("a parameter that was not offered: {parameter}")),
-            }
+        let (mail, wrong) = Mail::read(parameters, |keyword| self.offers(keyword));
+        wrong.into_iter().for_each(|what| self.find(what));
+        self.check_path(path, mail.smtputf8);
+        self.transactions += 1;
+        if self.exceeds("MAILMAX", self.transactions as usize) {
+            return self.plain(452, "4.5.3 too many messages").await;
         }
-        if size > self.double.script.size {
+        if mail.size > self.double.script.size {
             return self.plain(552, "5.3.4 too large").await;
         }
         let (meant, next) = self
             .answer(Phase::Mail, b"250 2.1.0 ok\r\n".to_vec())
             .await?;
         if meant {
+            self.parameters = mail;
             self.envelope = Some(Delivery {
                 connection: self.wire.connection,
                 server: self.double.script.domain.clone(),
                 ehlo: self.ehlo.clone(),
                 reverse_path: path.to_owned(),
                 forward_paths: Vec::new(),
+                rcpt_parameters: Vec::new(),
                 parameters: parameters.to_owned(),
                 octets: Vec::new(),
                 wire: Vec::new(),
             });
         }
         Ok(next)
+    }
+
+    fn check_path(&self, path: &str, smtputf8: bool) {
+        if !smtputf8 && !path.is_ascii() {
+            self.find("a path outside US-ASCII without SMTPUTF8");
+        }
     }
 
     async fn rcpt(&mut self, rest: &str) -> io::Result<Next> {
@@ -328,9 +367,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             self.find(format!("malformed: RCPT {rest}"));
             return self.plain(501, "5.5.4 RCPT TO:<forward-path>").await;
         };
-        if !parameters.is_empty() {
-            self.find(format!("a parameter that was not offered: {parameters}"));
-        }
+        let wrong = parameters::check_rcpt(parameters, |keyword| self.offers(keyword));
+        wrong.into_iter().for_each(|what| self.find(what));
+        self.check_path(path, self.parameters.smtputf8 || self.envelope.is_none());
         if self.envelope.is_none() {
             self.occasion(Phase::Rcpt);
             return self.plain(503, "5.5.1 MAIL first").await;
@@ -338,6 +377,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         let taken = |e: &Delivery| e.forward_paths.len();
         if self.envelope.as_ref().map_or(0, taken) >= FORWARD_PATHS {
             self.occasion(Phase::Rcpt);
+            return self.plain(452, "4.5.3 too many recipients").await;
+        }
+        self.recipients += 1;
+        if self.exceeds("RCPTMAX", self.recipients) {
             return self.plain(452, "4.5.3 too many recipients").await;
         }
         self.asked.by_recipient(path);
@@ -350,6 +393,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             .await?;
         if let Some(envelope) = self.envelope.as_mut().filter(|_| meant) {
             envelope.forward_paths.push(path.to_owned());
+            envelope.rcpt_parameters.push(parameters.to_owned());
         }
         Ok(next)
     }
@@ -391,7 +435,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
                 "a line of mail data begins with a single dot",
             ),
             (
-                !self.eight_bit && !data.message.is_ascii(),
+                self.parameters.body == Body::SevenBit && !data.message.is_ascii(),
                 "8-bit mail data without BODY=8BITMIME",
             ),
         ] {
@@ -521,7 +565,12 @@ fn path<'a>(rest: &'a str, keyword: &str) -> Option<(&'a str, &'a str)> {
             '"' => quoted = !quoted,
             '>' if !quoted => {
                 let parameters = rest.get(at + 1..)?;
-                return Some((rest.get(..at)?, parameters.trim_start()));
+                let parameters = match parameters.strip_prefix(' ') {
+                    Some(parameters) => parameters,
+                    None if parameters.is_empty() => parameters,
+                    None => return None,
+                };
+                return Some((rest.get(..at)?, parameters));
             }
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 mod dialogue;
 mod mail_data;
+mod parameters;
 mod wire;
 
 use std::sync::Arc;
@@ -56,6 +57,41 @@ impl Script {
         self.extensions
             .retain(|line| line.split(' ').next() != Some(keyword));
         self
+    }
+
+    /// Every service extension that the double knows of and that needs nothing else, such as TLS.
+    #[must_use]
+    pub fn full() -> Self {
+        [
+            "SMTPUTF8",
+            "DSN",
+            "DELIVERBY",
+            "MT-PRIORITY",
+            "FUTURERELEASE 604800",
+        ]
+        .into_iter()
+        .fold(Self::default(), Self::with)
+    }
+
+    /// With this line in its reply to EHLO, in place of the one with the same keyword if there is
+    /// one: `LIMITS RCPTMAX=10`. What the double knows of, it holds its client to.
+    #[must_use]
+    pub fn with(self, line: impl Into<String>) -> Self {
+        let line = line.into();
+        let mut script = self.without(line.split(' ').next().unwrap_or_default());
+        script.extensions.push(line);
+        script
+    }
+
+    /// A limit of RFC 9422 that it announces.
+    fn limit(&self, name: &str) -> Option<usize> {
+        let limits = self
+            .extensions
+            .iter()
+            .find_map(|line| line.strip_prefix("LIMITS "))?;
+        limits
+            .split(' ')
+            .find_map(|limit| limit.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
     }
 
     fn offers(&self, keyword: &str) -> bool {
