@@ -243,6 +243,13 @@ impl Encoder {
         self.pending
     }
 
+    /// Whether the first so many prepared pieces are all there will be: the end of mail data is the
+    /// last of them.
+    #[must_use]
+    pub fn ends_with(&self, pieces: usize) -> bool {
+        self.terminated && pieces == self.pieces.len()
+    }
+
     /// Whether nothing of `chunk` is left to be prepared or taken. A CR at its end may be held
     /// back; the next chunk decides about it.
     #[must_use]

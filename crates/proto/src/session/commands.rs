@@ -25,17 +25,9 @@ impl Session {
         now: Instant,
     ) -> Result<(), Box<Failure>> {
         self.check_idle(Phase::Mail)?;
-        self.check_supported(envelope, options).map_err(|what| {
-            Box::new(Failure::new(
-                Phase::Mail,
-                FailureKind::Unsupported(what),
-                Outcome::NotAccepted,
-            ))
-        })?;
-        let mail = self.mail_line(envelope, options);
-        self.transactions = self.transactions.saturating_add(1);
+        let transaction = self.prepare(envelope, options)?;
         self.bounds = bounds;
-        self.job = Job::Transaction(Box::new(Transaction::new(envelope, options, mail)));
+        self.job = Job::Transaction(Box::new(transaction));
         if self.reset_due {
             self.say("RSET\r\n", Command::Rset, now);
         }
@@ -81,6 +73,24 @@ impl Session {
             return Ok(());
         };
         Err(Box::new(Failure::new(phase, kind, Outcome::NotAccepted)))
+    }
+
+    /// A transaction that the server offers all of.
+    pub(super) fn prepare(
+        &mut self,
+        envelope: &Envelope,
+        options: TransactionOptions,
+    ) -> Result<Transaction, Box<Failure>> {
+        self.check_supported(envelope, options).map_err(|what| {
+            Box::new(Failure::new(
+                Phase::Mail,
+                FailureKind::Unsupported(what),
+                Outcome::NotAccepted,
+            ))
+        })?;
+        self.transactions = self.transactions.saturating_add(1);
+        let mail = self.mail_line(envelope, options);
+        Ok(Transaction::new(envelope, options, mail))
     }
 
     fn mail_line(&self, envelope: &Envelope, options: TransactionOptions) -> String {
@@ -213,7 +223,15 @@ impl Session {
         let window = self.config.limits.pipeline_window.max(1);
         let pipelining = self.extensions.pipelining();
         let reserve_is_broken = self.reserve_is_broken(now);
-        while let Job::Transaction(transaction) = &mut self.job {
+        loop {
+            // RFC 2920 §3.1: behind the mail data the next group may begin.
+            let (transaction, ahead) = match (&mut self.job, &mut self.following) {
+                (Job::Transaction(current), Some(next)) if pipelining && current.last_chunk => {
+                    (next, true)
+                }
+                (Job::Transaction(current), _) => (current, false),
+                _ => return,
+            };
             let under_way: usize = self.expected.iter().map(|e| e.octets).sum();
             let room = self.expected.is_empty() || (pipelining && under_way < window);
             if !room || transaction.refusal.is_some() {
@@ -238,6 +256,9 @@ impl Session {
                         line.push_str("\r\n");
                         (line, Command::Rcpt(next))
                     } else if transaction.may_queue_data() {
+                        if reserve_is_broken && ahead {
+                            return;
+                        }
                         if reserve_is_broken {
                             let limit = Limit::Reserve(self.bounds.reserve);
                             self.fail(FailureKind::TimedOut(limit), None, now);
@@ -259,17 +280,6 @@ impl Session {
         !self.bounds.reserve.is_zero() && self.bounds.before_commit().is_some_and(|at| now > at)
     }
 
-    /// The encoder while mail data is being written, and whether the last chunk was given.
-    pub(super) fn mail_data(&mut self) -> Option<(&mut Encoder, bool)> {
-        match &mut self.job {
-            Job::Transaction(transaction) => {
-                let last = transaction.last_chunk;
-                Some((transaction.encoder.as_mut()?, last))
-            }
-            _ => None,
-        }
-    }
-
     /// Gives the next chunk of the message; `last` says that no other follows, and may come with an
     /// empty chunk. The same chunk goes to [`transmit`](Self::transmit) until the next is wanted.
     pub fn provide(&mut self, chunk: &[u8], last: bool, now: Instant) {
@@ -288,6 +298,9 @@ impl Session {
         }
         // A chunk may be absorbed whole, such as one CR that waits for what follows it.
         transaction.needs_chunk = !last && encoder.consumed(chunk) && encoder.pending() == 0;
+        if last {
+            self.fill(now);
+        }
     }
 
     pub(super) fn mail_data_transmitted(&mut self, count: usize, chunk: &[u8], now: Instant) {

@@ -3,6 +3,7 @@
 mod auth;
 mod clock;
 mod commands;
+mod follow;
 mod out;
 mod replies;
 mod transaction;
@@ -87,6 +88,9 @@ pub struct Session {
     transactions: u32,
     spent: Option<Box<Failure>>,
     result: Option<Result<Completed, Box<Failure>>>,
+    /// The transaction behind the current one, and its result where the current one's is not taken.
+    following: Option<Box<Transaction>>,
+    later: Option<Result<Completed, Box<Failure>>>,
 }
 
 /// What the current call is for.
@@ -173,6 +177,8 @@ impl Session {
             transactions: 0,
             spent: None,
             result: None,
+            following: None,
+            later: None,
         };
         session.expect(Command::Greeting, 0, now);
         session
@@ -204,7 +210,9 @@ impl Session {
     /// The result of the current call, once.
     #[must_use]
     pub fn take_result(&mut self) -> Option<Result<Completed, Box<Failure>>> {
-        self.result.take()
+        let result = self.result.take();
+        self.result = self.later.take();
+        result
     }
 
     /// Whether the current call has its result.
@@ -346,36 +354,44 @@ impl Session {
         if self.result.is_some() || self.lingering.is_some() {
             return 0;
         }
-        if self.out_taken < self.out.len() {
-            let (Some(octets), Some(slice)) = (self.out.get(self.out_taken..), slices.first_mut())
-            else {
-                return 0;
-            };
-            *slice = IoSlice::new(octets);
-            return 1;
-        }
         // Nothing of the end of mail data may leave once the reserve is broken.
-        if self.bounds.before_commit().is_some_and(|until| now > until) {
-            return 0;
+        let broken = self.bounds.before_commit().is_some_and(|until| now > until);
+        let mut count = 0;
+        if let Job::Transaction(transaction) = &self.job
+            && let Some(encoder) = transaction.mail_data()
+        {
+            if broken {
+                return 0;
+            }
+            count = encoder.slices(chunk, slices);
+            if !encoder.ends_with(count) {
+                return count;
+            }
         }
-        match self.mail_data() {
-            Some((encoder, _)) => encoder.slices(chunk, slices),
-            None => 0,
+        let octets = self.out.get(self.out_taken..).unwrap_or_default();
+        if let Some(slice) = slices.get_mut(count).filter(|_| !octets.is_empty()) {
+            *slice = IoSlice::new(octets);
+            count += 1;
         }
+        count
     }
 
     /// The transport took the first `count` of the octets that [`transmit`](Self::transmit) offered.
     pub fn transmitted(&mut self, count: usize, chunk: &[u8], now: Instant) {
-        if self.out_taken < self.out.len() {
-            let taken = count.min(self.out.len() - self.out_taken);
-            self.out_taken += taken;
-            self.taken += taken as u64;
-            if self.out_taken == self.out.len() {
-                self.out.clear();
-                self.out_taken = 0;
-            }
-        } else {
-            self.mail_data_transmitted(count, chunk, now);
+        let mut commands = count;
+        if let Job::Transaction(transaction) = &self.job
+            && let Some(encoder) = transaction.mail_data()
+        {
+            let mail_data = count.min(encoder.pending());
+            commands -= mail_data;
+            self.mail_data_transmitted(mail_data, chunk, now);
+        }
+        let taken = commands.min(self.out.len() - self.out_taken);
+        self.out_taken += taken;
+        self.taken += taken as u64;
+        if self.out_taken == self.out.len() {
+            self.out.clear();
+            self.out_taken = 0;
         }
     }
 
@@ -398,10 +414,15 @@ impl Session {
     fn rest(&mut self, now: Instant) -> Timings {
         self.disarm(now);
         self.job = Job::None;
-        self.lingering = None;
-        self.bounds = Bounds::NONE;
-        self.out = Out::default();
-        self.expected = VecDeque::new();
+        if self.lingering.take().is_some() && self.following.is_some() {
+            // The call's end is decided. What follows may be half said and is not gone on with.
+            self.spend(Phase::Mail, FailureKind::NotIdle, None);
+        }
+        if self.following.is_none() {
+            self.bounds = Bounds::NONE;
+            self.out = Out::default();
+            self.expected = VecDeque::new();
+        }
         core::mem::take(&mut self.timings)
     }
 
@@ -413,7 +434,15 @@ impl Session {
 
     fn complete(&mut self, completed: impl FnOnce(Timings) -> Completed, now: Instant) {
         let timings = self.rest(now);
-        self.result = Some(Ok(completed(timings)));
+        self.finish(Ok(completed(timings)));
+        self.go_on(now);
+    }
+
+    fn finish(&mut self, result: Result<Completed, Box<Failure>>) {
+        match self.result {
+            None => self.result = Some(result),
+            Some(_) => self.later = Some(result),
+        }
     }
 
     /// The connection can't be used again; the next call is told why.
@@ -421,6 +450,7 @@ impl Session {
         self.out = Out::default();
         self.out_taken = 0;
         self.expected = VecDeque::new();
+        self.following = None;
         self.spent.get_or_insert_with(|| {
             Box::new(Failure {
                 reply,

@@ -188,12 +188,13 @@ impl Session {
     /// The server said no and the connection is at rest again.
     fn refused(&mut self, phase: Phase, reply: Reply, recipients: Vec<Recipient>, now: Instant) {
         let timings = self.rest(now);
-        self.result = Some(Err(Box::new(Failure {
+        self.finish(Err(Box::new(Failure {
             reply: Some(reply),
             recipients,
             timings,
             ..Failure::new(phase, FailureKind::Refused, Outcome::NotAccepted)
         })));
+        self.go_on(now);
     }
 
     fn settle_mail_data(&mut self, reply: Reply, now: Instant) {
@@ -279,7 +280,7 @@ impl Session {
             failure.detail = authentication.detail.take();
         }
         failure.timings = self.rest(now);
-        self.result = Some(Err(failure));
+        self.finish(Err(failure));
     }
 }
 

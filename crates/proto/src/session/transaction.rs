@@ -73,6 +73,13 @@ impl Transaction {
         }
     }
 
+    /// The encoder while mail data is being written.
+    pub(super) fn mail_data(&self) -> Option<&Encoder> {
+        self.encoder
+            .as_ref()
+            .filter(|encoder| !encoder.is_finished())
+    }
+
     pub(super) fn settle_recipient(&mut self, index: usize, reply: Reply) {
         if let Some(recipient) = self.recipients.get_mut(index) {
             recipient.status = if reply.code().is_completion() {
