@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proto::transparency::LineEndings;
 use proto::{
-    Config, EhloName, Envelope, Limits, Require, Session, Timeouts, Timings, TransactionOptions,
-    WorstCase,
+    Config, EhloName, Envelope, Limits, Phase, Require, Security, Session, Timeouts, Timings,
+    TransactionOptions, WorstCase,
 };
 
 use crate::bounds::Bounds;
@@ -15,12 +15,15 @@ use crate::clock;
 use crate::connection::Connection;
 use crate::connector::Connector;
 use crate::dial::{ATTEMPT_DELAY, Dial};
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::guard::Guard;
+use crate::handshake::Handshake;
 use crate::message::Message;
 use crate::receipt::Receipt;
 use crate::tcp::TcpConnector;
+use crate::tls::{Prepared, Tls};
 use crate::transaction::Settings;
+use crate::transport::Transport;
 
 /// A server to send to, and the limits under which that is done. Cheap to clone.
 ///
@@ -45,6 +48,7 @@ struct Inner<C> {
     host: String,
     port: u16,
     config: Config,
+    tls: Option<Prepared>,
     options: TransactionOptions,
     attempt_delay: Duration,
     connector: C,
@@ -84,11 +88,33 @@ impl Client {
             ehlo_name: None,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
+            security: Security::None,
+            tls: Tls::new(),
             options: TransactionOptions::default(),
             attempt_delay: ATTEMPT_DELAY,
             masked: Vec::new(),
             connector: TcpConnector::new(),
         }
+    }
+
+    /// A client for message submission: port 465 with TLS from the first octet, which RFC 8314 §3
+    /// prefers to STARTTLS because there is nothing in clear to interfere with.
+    ///
+    /// ```
+    /// use postbound::{Client, Security};
+    /// let client = Client::submission("smtp.example.org");
+    /// let older = Client::submission_starttls("smtp.example.org");
+    /// let elsewhere = Client::builder("smtp.example.org", 2465).security(Security::Implicit);
+    /// # let _ = (client, older, elsewhere);
+    /// ```
+    pub fn submission(host: impl Into<String>) -> ClientBuilder<TcpConnector> {
+        Self::builder(host, 465).security(Security::Implicit)
+    }
+
+    /// A client for message submission to a server that does not have port 465: port 587, with
+    /// STARTTLS required.
+    pub fn submission_starttls(host: impl Into<String>) -> ClientBuilder<TcpConnector> {
+        Self::builder(host, 587).security(Security::StartTls)
     }
 }
 
@@ -110,10 +136,29 @@ impl<C> Client<C> {
         &self.inner.config.timeouts
     }
 
-    /// The longest that [`send`](Self::send) can last: see [`Timeouts::worst_case`].
+    /// Whether and when a connection is encrypted.
+    #[must_use]
+    pub fn security(&self) -> Security {
+        self.inner.config.security
+    }
+
+    /// The longest that [`send`](Self::send) can last with this client's settings, itemised by phase:
+    /// [`Timeouts::worst_case`] and what TLS adds to it.
+    ///
+    /// ```
+    /// use postbound::{Client, Phase, Security, Timeouts};
+    /// let limits = Timeouts::INTERACTIVE;
+    /// let client = Client::builder("mx.example.org", 25).security(Security::StartTls).build()?;
+    /// let promise = client.worst_case(1, 1_000).total();
+    /// let added = limits.of(Phase::StartTls) + limits.of(Phase::TlsHandshake) + limits.of(Phase::Ehlo);
+    /// assert_eq!(promise, limits.worst_case(1, 1_000).total() + added);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn worst_case(&self, recipients: usize, octets: u64) -> WorstCase {
-        self.timeouts().worst_case(recipients, octets)
+        self.timeouts()
+            .worst_case(recipients, octets)
+            .plus_security(self.security())
     }
 
     pub(crate) fn options(&self) -> TransactionOptions {
@@ -126,7 +171,9 @@ impl<C: Connector> Client<C> {
     ///
     /// Ends within the limits of [`Phase::Resolve`](crate::Phase::Resolve),
     /// [`Phase::Connect`](crate::Phase::Connect), [`Phase::Greeting`](crate::Phase::Greeting) and twice
-    /// [`Phase::Ehlo`](crate::Phase::Ehlo) (HELO is tried after a 500, 502 or 504), and within `bounds`.
+    /// [`Phase::Ehlo`](crate::Phase::Ehlo) (HELO is tried after a 500, 502 or 504), with TLS of
+    /// [`Phase::TlsHandshake`](crate::Phase::TlsHandshake), with STARTTLS of
+    /// [`Phase::StartTls`](crate::Phase::StartTls) and one more of `Ehlo`, and within `bounds`.
     ///
     /// # Errors
     /// If there is no connection at rest in the end.
@@ -141,7 +188,7 @@ impl<C: Connector> Client<C> {
 
     /// Sends one message over a connection of its own: dials, runs the transaction, says QUIT.
     ///
-    /// Ends within [`Timeouts::worst_case`], and within `bounds`.
+    /// Ends within [`worst_case`](Self::worst_case), and within `bounds`.
     ///
     /// # Errors
     /// If the message was not accepted, or is not known to be: see [`Error::outcome`]. An
@@ -198,6 +245,7 @@ impl<C: Connector> Client<C> {
             host,
             port,
             config,
+            tls,
             attempt_delay,
             connector,
             ..
@@ -221,15 +269,42 @@ impl<C: Connector> Client<C> {
                 return Err(Error::new(failure, *context));
             }
         };
+        let handshake = Handshake {
+            tls: tls.as_ref(),
+            security: config.security,
+            timeouts: &config.timeouts,
+            limits: &config.limits,
+            bounds,
+        };
+        let (stream, facts) = if config.security == Security::Implicit {
+            let (spent, result) = handshake.run(guard, dialled.stream).await;
+            timings.add(Phase::TlsHandshake, spent);
+            match result {
+                Ok((stream, facts)) => (stream, Some(facts)),
+                Err((failure, cause)) => {
+                    let context = error::Context {
+                        endpoint: self.endpoint(),
+                        address: Some(dialled.address),
+                        elapsed: clock::now().saturating_duration_since(started),
+                        timings,
+                        cause,
+                        ..error::Context::default()
+                    };
+                    return Err(Error::new(failure, context));
+                }
+            }
+        } else {
+            (Transport::Plain(dialled.stream), None)
+        };
         let session = Session::open(config.clone(), bounds, clock::now());
         let mut connection =
-            Connection::new(dialled.stream, session, self.endpoint(), dialled.address);
+            Connection::new(stream, facts, session, self.endpoint(), dialled.address);
         connection.add_dialled(&timings);
-        match connection.greet(guard).await {
+        match connection.greet(guard, handshake).await {
             Ok(()) => Ok(connection),
             Err(mut error) => {
                 let elapsed = clock::now().saturating_duration_since(started);
-                error.merge_dial(&timings, elapsed);
+                error.merge_dial(connection.timings(), elapsed);
                 Err(error)
             }
         }
@@ -245,6 +320,8 @@ pub struct ClientBuilder<C> {
     ehlo_name: Option<EhloName>,
     timeouts: Timeouts,
     limits: Limits,
+    security: Security,
+    tls: Tls,
     options: TransactionOptions,
     attempt_delay: Duration,
     masked: Vec<String>,
@@ -268,6 +345,19 @@ impl<C> ClientBuilder<C> {
     /// What the server may make the client hold. Default: [`Limits::DEFAULT`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Whether and when the connection is encrypted. Default: [`Security::None`] from
+    /// [`Client::builder`], TLS required from [`Client::submission`].
+    pub fn security(mut self, security: Security) -> Self {
+        self.security = security;
+        self
+    }
+
+    /// Whom to trust, and as whom. Default: the operating system's trust, no client certificate.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
         self
     }
 
@@ -307,6 +397,8 @@ impl<C> ClientBuilder<C> {
             ehlo_name: self.ehlo_name,
             timeouts: self.timeouts,
             limits: self.limits,
+            security: self.security,
+            tls: self.tls,
             options: self.options,
             attempt_delay: self.attempt_delay,
             masked: self.masked,
@@ -317,7 +409,8 @@ impl<C> ClientBuilder<C> {
     /// The client.
     ///
     /// # Errors
-    /// If the host is neither a domain nor an IP address, or the port is zero.
+    /// If the host is neither a domain nor an IP address, the port is zero, or TLS can't be had as
+    /// it is wanted.
     pub fn build(self) -> Result<Client<C>, ClientError> {
         check_host(&self.host)?;
         if self.port == 0 {
@@ -327,14 +420,20 @@ impl<C> ClientBuilder<C> {
             .ehlo_name
             .unwrap_or_else(|| EhloName::from_ip(std::net::Ipv4Addr::LOCALHOST.into()));
         let mut config = Config::new(ehlo_name);
+        config.security = self.security;
         config.timeouts = self.timeouts;
         config.limits = self.limits;
         config.masked = self.masked;
+        let tls = match self.security {
+            Security::None => None,
+            security => Some(self.tls.prepare(security, &self.host)?),
+        };
         Ok(Client {
             inner: Arc::new(Inner {
                 host: self.host,
                 port: self.port,
                 config,
+                tls,
                 options: self.options,
                 attempt_delay: self.attempt_delay,
                 connector: self.connector,
@@ -376,6 +475,8 @@ pub enum ClientError {
     HostLength,
     /// The port is zero.
     Port,
+    /// TLS can't be had as it is wanted: why.
+    Tls(String),
 }
 
 impl fmt::Display for ClientError {
@@ -389,6 +490,7 @@ impl fmt::Display for ClientError {
             Self::HostLength => f.write_str(
                 "the host is no domain: it needs 1 to 253 characters in labels of 1 to 63",
             ),
+            Self::Tls(why) => write!(f, "TLS can't be had: {why}"),
             Self::Port => f.write_str("the port is 0; SMTP relays listen on 25, submission on 587"),
         }
     }

@@ -15,7 +15,9 @@ use crate::clock;
 use crate::error::{self, Error};
 use crate::exchange::{Exchange, Payload};
 use crate::guard::{Guard, Wait};
+use crate::handshake::{Handshake, TlsFacts};
 use crate::transaction::Transaction;
+use crate::transport::Transport;
 use proto::ext::Extensions;
 
 /// An open connection to a server that has greeted and answered EHLO.
@@ -26,7 +28,8 @@ use proto::ext::Extensions;
 /// without a word; [`quit`](Self::quit) says goodbye.
 #[derive(Debug)]
 pub struct Connection<S> {
-    stream: Option<S>,
+    stream: Option<Transport<S>>,
+    tls: Option<TlsFacts>,
     session: Session,
     endpoint: String,
     address: SocketAddr,
@@ -39,7 +42,7 @@ pub struct Connection<S> {
 /// can't be used again.
 struct InFlight<'a, S> {
     connection: &'a mut Connection<S>,
-    stream: Option<S>,
+    stream: Option<Transport<S>>,
 }
 
 impl<S> Drop for InFlight<'_, S> {
@@ -51,9 +54,16 @@ impl<S> Drop for InFlight<'_, S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(crate) fn new(stream: S, session: Session, endpoint: String, address: SocketAddr) -> Self {
+    pub(crate) fn new(
+        stream: Transport<S>,
+        tls: Option<TlsFacts>,
+        session: Session,
+        endpoint: String,
+        address: SocketAddr,
+    ) -> Self {
         Self {
             stream: Some(stream),
+            tls,
             session,
             endpoint,
             address,
@@ -86,6 +96,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What is known of the connection's TLS; `None` if it is in clear.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsFacts> {
+        self.tls.as_ref()
     }
 
     /// How long each phase of dialling lasted.
@@ -195,12 +211,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.stream = None;
     }
 
-    /// Waits for the greeting and the reply to EHLO.
-    pub(crate) async fn greet(&mut self, guard: &mut Guard) -> Result<(), Error> {
-        if let Completed::Ready(timings) = self.run(guard, &mut Payload::none()).await? {
-            self.dialled.merge(&timings);
+    /// Waits for the greeting and the reply to EHLO, with TLS in between where it is said to be.
+    pub(crate) async fn greet(
+        &mut self,
+        guard: &mut Guard,
+        handshake: Handshake<'_>,
+    ) -> Result<(), Error> {
+        loop {
+            match self.run(guard, &mut Payload::none()).await? {
+                Completed::Upgrade(timings) => {
+                    self.dialled.merge(&timings);
+                    self.upgrade(guard, handshake).await?;
+                }
+                Completed::Ready(timings) => {
+                    self.dialled.merge(&timings);
+                    return Ok(());
+                }
+                _ => return Err(self.no_answer(clock::now())),
+            }
         }
-        Ok(())
+    }
+
+    async fn upgrade(&mut self, guard: &mut Guard, handshake: Handshake<'_>) -> Result<(), Error> {
+        let started = clock::now();
+        let Some(Transport::Plain(stream)) = self.stream.take() else {
+            return Err(self.no_answer(started));
+        };
+        let (spent, result) = handshake.run(guard, stream).await;
+        self.dialled.add(Phase::TlsHandshake, spent);
+        match result {
+            Ok((stream, facts)) => {
+                self.stream = Some(stream);
+                self.tls = Some(facts);
+                self.session.upgraded(clock::now());
+                Ok(())
+            }
+            Err((failure, cause)) => Err(self.error(failure, cause, started)),
+        }
     }
 
     pub(crate) fn add_dialled(&mut self, timings: &Timings) {
@@ -247,8 +294,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let stream = flight.stream.take();
         drop(flight);
         // A session that is not at rest has spent its stream, which is closed here and now.
-        if self.session.is_idle() {
+        if self.session.is_idle() || self.session.is_upgrade_due() {
             self.stream = stream;
+        } else if let (Ok(Completed::Closed(_)), Some(mut stream)) = (&result, stream) {
+            stream.say_close();
         }
         result.map_err(|failure| self.error(failure, cause, started))
     }

@@ -5,7 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use proto::{Failure, FailureKind, Limit, Outcome, Phase, Recipient, Reply, ReplyCode, Timings};
+use proto::{
+    Failure, FailureKind, Limit, Outcome, Phase, Recipient, Reply, ReplyCode, Timings, Unsupported,
+};
 
 /// A failed call.
 ///
@@ -209,7 +211,9 @@ impl Error {
     pub fn is_permanent(&self) -> bool {
         match self.kind() {
             FailureKind::Refused => self.reply().is_some_and(Reply::is_permanent_failure),
-            FailureKind::Unsupported(_) | FailureKind::Message(_) => true,
+            // A server that does not offer STARTTLS may do so when it is asked again.
+            FailureKind::Unsupported(what) => *what != Unsupported::StartTls,
+            FailureKind::Message(_) => true,
             FailureKind::Auth(error) => error.is_callers(),
             _ => false,
         }
@@ -279,7 +283,11 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match (&self.0.cause, &self.0.failure.kind) {
-            (Some(cause), _) => Some(cause),
+            // An error of TLS comes wrapped; the wrapping says nothing of its own.
+            (Some(cause), _) => match cause.get_ref() {
+                Some(inner) if inner.is::<rustls::Error>() => Some(inner),
+                _ => Some(cause),
+            },
             (None, FailureKind::Protocol(proto::ProtocolError::Reply(error))) => Some(error),
             (None, FailureKind::Message(error)) => Some(error),
             (None, FailureKind::Auth(error)) => Some(error),

@@ -3,7 +3,6 @@
 use std::io;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -13,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::clock;
 use crate::guard::Wait;
 use crate::message::Message;
+use crate::transport::Transport;
 
 /// Octets read at once: on the stack, so that an idle connection keeps no buffer.
 const READ: usize = 4096;
@@ -54,7 +54,7 @@ impl Payload<'_> {
 }
 
 pub(crate) struct Exchange<'a, 'm, S> {
-    pub(crate) stream: &'a mut S,
+    pub(crate) stream: &'a mut Transport<S>,
     pub(crate) session: &'a mut Session,
     pub(crate) payload: &'a mut Payload<'m>,
     pub(crate) cause: &'a mut Option<io::Error>,
@@ -66,9 +66,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, '_, S> {
     fn write_failed(&mut self, error: io::Error, cx: &mut Context<'_>) {
         while !self.session.is_over() && self.poll_read(cx).is_ready() {}
         if !self.session.is_over() {
-            self.cause.get_or_insert(error);
-            self.session.broken(clock::now());
+            self.fail(error);
         }
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        let now = clock::now();
+        match self.stream.failure(&error) {
+            FailureKind::Tls(problem) => self.session.tls_failed(problem, now),
+            FailureKind::Closed => self.session.closed(now),
+            _ => self.session.broken(now),
+        }
+        self.cause.get_or_insert(error);
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -99,14 +108,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut octets = [const { MaybeUninit::uninit() }; READ];
         let mut buffer = ReadBuf::uninit(&mut octets);
-        match Pin::new(&mut *self.stream).poll_read(cx, &mut buffer) {
+        match self.stream.poll_read(cx, &mut buffer) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(())) if buffer.filled().is_empty() => self.session.closed(clock::now()),
             Poll::Ready(Ok(())) => self.session.receive(buffer.filled(), clock::now()),
-            Poll::Ready(Err(error)) => {
-                self.cause.get_or_insert(error);
-                self.session.broken(clock::now());
-            }
+            Poll::Ready(Err(error)) => self.fail(error),
         }
         Poll::Ready(())
     }
@@ -121,11 +127,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
         let chunk = self.payload.message.chunk();
         let count = self.session.transmit(chunk, &mut slices, now);
         let slices = slices.get(..count).unwrap_or_default();
-        let Some(first) = slices.first() else {
+        if slices.is_empty() {
             if !self.unflushed || self.session.is_over() {
                 return Poll::Pending;
             }
-            return match Pin::new(&mut *self.stream).poll_flush(cx) {
+            return match self.stream.poll_flush(cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Ok(())) => {
                     self.unflushed = false;
@@ -136,14 +142,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
                     Poll::Ready(())
                 }
             };
-        };
-        let stream = Pin::new(&mut *self.stream);
-        let written = if count > 1 {
-            stream.poll_write_vectored(cx, slices)
-        } else {
-            stream.poll_write(cx, first)
-        };
-        match written {
+        }
+        match self.stream.poll_send(cx, slices) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0)) => self.write_failed(io::ErrorKind::WriteZero.into(), cx),
             Poll::Ready(Ok(taken)) => {

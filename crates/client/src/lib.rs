@@ -33,14 +33,14 @@
 //!
 //! # What it does
 //!
-//! Plaintext SMTP with PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, SMTPUTF8, DSN, REQUIRETLS,
+//! SMTP in clear, with STARTTLS or with TLS from the first octet ([`Security`]); PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, SMTPUTF8, DSN, REQUIRETLS,
 //! LIMITS, DELIVERBY, MT-PRIORITY and FUTURERELEASE, whose parameters are part of the [`Envelope`];
 //! partial acceptance of recipients; messages from memory or from a reader, without a copy; any network through
 //! [`Connector`].
 //!
 //! # What it does not do yet
 //!
-//! TLS, authentication, retries, pools. It never sends anything twice.
+//! Authentication, retries, pools. It never sends anything twice.
 //!
 //! [`design`] says why it is built the way it is.
 
@@ -53,13 +53,16 @@ mod dial;
 mod error;
 mod exchange;
 mod guard;
+mod handshake;
 mod message;
 mod pool;
 mod receipt;
 mod resolver;
 mod step;
 mod tcp;
+mod tls;
 mod transaction;
+mod transport;
 
 pub use bounds::Bounds;
 pub use client::{Client, ClientBuilder, ClientError};
@@ -67,18 +70,22 @@ pub use connection::Connection;
 pub use connector::Connector;
 pub use error::{Attempt, Error};
 pub use exchange::Progress;
+pub use handshake::TlsFacts;
 pub use message::Message;
 pub use pool::{Circuit, Pool, PoolBuilder, Pooled};
 pub use proto::transparency::{LineEndings, wire_octets};
 pub use proto::{
-    BodyType, EhloName, EnhancedStatusCode, Envelope, FailureKind, ForwardPath, Limit, Limits,
-    MailParameters, NoRecipients, Outcome, PathError, Phase, ProtocolError, RcptParameters,
-    Recipient, RecipientStatus, Reply, ReplyCode, ReplyError, Require, ReversePath, Timeouts,
-    TimeoutsError, Timings, UnknownPhase, Unsupported, WorstCase, WorstCaseItem, ext, sasl,
+    BodyType, CertificateProblem, EhloName, EnhancedStatusCode, Envelope, FailureKind, ForwardPath,
+    Limit, Limits, MailParameters, NoRecipients, Outcome, PathError, Phase, ProtocolError,
+    RcptParameters, Recipient, RecipientStatus, Reply, ReplyCode, ReplyError, Require, ReversePath,
+    Security, Timeouts, TimeoutsError, Timings, TlsProblem, UnknownPhase, UnknownSecurity,
+    Unsupported, WorstCase, WorstCaseItem, ext, sasl,
 };
 pub use receipt::Receipt;
 pub use resolver::SystemResolver;
+pub use rustls;
 pub use tcp::TcpConnector;
+pub use tls::Tls;
 pub use tokio_util::sync::CancellationToken;
 pub use transaction::Transaction;
 

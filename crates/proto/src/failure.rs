@@ -56,6 +56,8 @@ pub enum FailureKind {
     TimedOut(Limit),
     /// The caller cancelled.
     Cancelled,
+    /// TLS could not be had, or broke.
+    Tls(TlsProblem),
     /// The peer closed the connection.
     Closed,
     /// The transport failed.
@@ -99,6 +101,46 @@ pub enum ProtocolError {
     Unexpected,
     /// A reply to something that has not been sent.
     Early,
+    /// Octets behind the reply to STARTTLS and before TLS: whoever put them there wants them to be
+    /// taken for the server's word under TLS.
+    Injected,
+}
+
+/// What is wrong with TLS, and so whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsProblem {
+    /// The server's certificate does not show that this is the server.
+    Certificate(CertificateProblem),
+    /// The peer broke TLS, or the two have no version, suite or application protocol in common, or
+    /// octets were changed on their way.
+    Protocol,
+    /// The server ended it with an alert, such as for want of a client certificate.
+    Alert,
+    /// The server speaks plaintext where TLS is due.
+    Plaintext,
+    /// The handshake has more octets than this.
+    TooLarge(usize),
+}
+
+/// Why a certificate is not trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateProblem {
+    /// Its time is over.
+    Expired,
+    /// Its time has not come.
+    NotYetValid,
+    /// It is another server's.
+    WrongName,
+    /// Nobody that is trusted vouches for it: self-signed, or from an unknown authority.
+    UnknownIssuer,
+    /// It was revoked.
+    Revoked,
+    /// It may not be used for this, such as an authority's own.
+    WrongPurpose,
+    /// It is malformed, badly signed or made with what is not supported.
+    Invalid,
 }
 
 /// What the server does not offer.
@@ -149,6 +191,8 @@ pub enum Unsupported {
         /// How many it takes.
         maximum: u32,
     },
+    /// TLS is required and the server does not offer STARTTLS (RFC 3207).
+    StartTls,
 }
 
 impl fmt::Display for FailureKind {
@@ -158,6 +202,7 @@ impl fmt::Display for FailureKind {
             Self::Protocol(error) => write!(f, "the server broke the protocol: {error}"),
             Self::TimedOut(limit) => write!(f, "timed out: {limit}"),
             Self::Cancelled => f.write_str("cancelled"),
+            Self::Tls(problem) => problem.fmt(f),
             Self::Closed => f.write_str("the server closed the connection"),
             Self::Broken => f.write_str("the connection failed"),
             Self::Auth(error) => error.fmt(f),
@@ -195,7 +240,36 @@ impl fmt::Display for ProtocolError {
             Self::Reply(error) => error.fmt(f),
             Self::Unexpected => f.write_str("this command can't have this reply"),
             Self::Early => f.write_str("a reply to something that was not sent"),
+            Self::Injected => {
+                f.write_str("octets between the reply to STARTTLS and TLS; they were not used")
+            }
         }
+    }
+}
+
+impl fmt::Display for TlsProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Certificate(problem) => write!(f, "the server's certificate {problem}"),
+            Self::Protocol => f.write_str("TLS broke"),
+            Self::Alert => f.write_str("the server ended TLS with an alert"),
+            Self::Plaintext => f.write_str("the server speaks plaintext where TLS is due"),
+            Self::TooLarge(cap) => write!(f, "the TLS handshake has more than {cap} octets"),
+        }
+    }
+}
+
+impl fmt::Display for CertificateProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "has expired",
+            Self::NotYetValid => "is not valid yet",
+            Self::WrongName => "is for another name",
+            Self::UnknownIssuer => "is from nobody that is trusted",
+            Self::Revoked => "was revoked",
+            Self::WrongPurpose => "may not be used for a server",
+            Self::Invalid => "is malformed or badly signed",
+        })
     }
 }
 
@@ -243,6 +317,7 @@ impl fmt::Display for Unsupported {
                 f,
                 "the server takes at most {maximum} messages over one connection; open another one"
             ),
+            Self::StartTls => f.write_str("TLS is required and the server does not offer STARTTLS"),
         }
     }
 }

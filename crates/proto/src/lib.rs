@@ -105,6 +105,7 @@ mod phase;
 mod reader;
 mod reply;
 pub mod sasl;
+mod security;
 mod session;
 mod timeouts;
 pub mod transparency;
@@ -114,7 +115,9 @@ pub use bounds::Bounds;
 pub use envelope::{
     BodyType, Envelope, NoRecipients, Recipient, RecipientStatus, Require, TransactionOptions,
 };
-pub use failure::{Failure, FailureKind, Limit, ProtocolError, Unsupported};
+pub use failure::{
+    CertificateProblem, Failure, FailureKind, Limit, ProtocolError, TlsProblem, Unsupported,
+};
 pub use limits::Limits;
 pub use outcome::Outcome;
 pub use parameters::{MailParameters, RcptParameters};
@@ -122,6 +125,7 @@ pub use path::{EhloName, ForwardPath, PathError, ReversePath};
 pub use phase::{Phase, UnknownPhase};
 pub use reader::{ReplyError, ReplyReader};
 pub use reply::{EnhancedStatusCode, Reply, ReplyClass, ReplyCode};
+pub use security::{Security, UnknownSecurity};
 pub use session::{Acceptance, Completed, Config, Session, Timings};
 pub use timeouts::{Timeouts, TimeoutsError};
 pub use worst_case::{WorstCase, WorstCaseItem};

@@ -33,6 +33,9 @@ pub struct Limits {
     /// The most SCRAM iterations that a server may ask for. Default 100,000, a tenth of a second's
     /// work. They are computed in slices, under the phase's limit.
     pub scram_iterations_max: u32,
+    /// Octets of the server's side of a TLS handshake. Default 262,144: chains of certificates have
+    /// a few thousand, and TLS itself ends a message of more than 65,536.
+    pub tls_handshake_octets: usize,
 }
 
 impl Limits {
@@ -48,6 +51,7 @@ impl Limits {
         auth_challenge: 2_048,
         scram_iterations_min: 4_096,
         scram_iterations_max: 100_000,
+        tls_handshake_octets: 262_144,
     };
 }
 

@@ -17,6 +17,8 @@ pub enum ReplyError {
     Separator,
     /// The lines of one reply have different codes.
     MixedCodes,
+    /// A TLS record: the port speaks TLS from the first octet.
+    Tls,
     /// A NUL.
     Nul,
     /// A CR without LF, or an LF without CR.
@@ -39,6 +41,9 @@ impl fmt::Display for ReplyError {
                 "neither a space, a hyphen nor the end of the line follows the reply code",
             ),
             Self::MixedCodes => f.write_str("the lines of one reply have different codes"),
+            Self::Tls => f.write_str(
+                "a TLS record where a reply is due; the server expects TLS from the first octet",
+            ),
             Self::Nul => f.write_str("a reply has a NUL in it"),
             Self::BareLineEnding => f.write_str("a reply line does not end with CRLF"),
             Self::LineTooLong(cap) => write!(f, "a reply line has more than {cap} octets"),
@@ -147,6 +152,10 @@ impl ReplyReader {
         let column = self.held.len() - self.line_start;
         if column == 0 && self.lines >= self.lines_cap {
             return Err(ReplyError::TooManyLines(self.lines_cap));
+        }
+        if self.held.is_empty() && matches!(octet, 0x15 | 0x16) {
+            // The content type of an alert or a handshake message.
+            return Err(ReplyError::Tls);
         }
         if octet == 0 {
             return Err(ReplyError::Nul);

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::{Phase, Timeouts};
+use crate::{Phase, Security, Timeouts};
 
 /// How long a call can last at most, itemised by phase.
 ///
@@ -94,6 +94,15 @@ impl WorstCase {
             self.items.insert(at, item);
         }
         self
+    }
+
+    /// With what this mode adds: the handshake, and for STARTTLS its command and EHLO once more.
+    #[must_use]
+    pub fn plus_security(self, security: Security) -> Self {
+        let starttls = u64::from(security.is_starttls());
+        self.plus(Phase::TlsHandshake, u64::from(security != Security::None))
+            .plus(Phase::StartTls, starttls)
+            .plus(Phase::Ehlo, starttls)
     }
 
     /// The sum.

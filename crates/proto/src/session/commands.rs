@@ -7,7 +7,9 @@ use std::time::Instant;
 use super::transaction::{Queued, Transaction};
 use super::{Armed, Bounds, Command, Expected, Job, Session};
 use crate::envelope::{BodyType, Envelope, Require, TransactionOptions};
+use crate::ext::Extensions;
 use crate::failure::{Failure, FailureKind, Limit, ProtocolError, Unsupported};
+use crate::reader::ReplyReader;
 use crate::transparency::Encoder;
 use crate::{Outcome, Phase};
 
@@ -211,6 +213,23 @@ impl Session {
         self.say(&line, Command::Ehlo, now);
     }
 
+    /// Says STARTTLS (RFC 3207): alone, because nothing may follow it in clear.
+    pub(super) fn say_starttls(&mut self, now: Instant) {
+        self.say("STARTTLS\r\n", Command::StartTls, now);
+    }
+
+    /// TLS is up, and the server is who it has to be. Whatever was known of it is forgotten, because
+    /// anybody may have said it (RFC 3207 §4.2), and EHLO is said again.
+    pub fn upgraded(&mut self, now: Instant) {
+        if !core::mem::take(&mut self.upgrade_due) || self.spent.is_some() {
+            return;
+        }
+        self.encrypted = true;
+        self.extensions = Extensions::none();
+        self.reader = ReplyReader::new(&self.config.limits);
+        self.say_ehlo(now);
+    }
+
     /// Says HELO to a server that does not know EHLO.
     pub(super) fn say_helo(&mut self, now: Instant) {
         let line = format!("HELO {}\r\n", self.config.ehlo_name.as_str());
@@ -363,6 +382,7 @@ impl Command {
             Self::Greeting => Phase::Greeting,
             Self::Ehlo | Self::Helo => Phase::Ehlo,
             Self::Auth => Phase::Auth,
+            Self::StartTls => Phase::StartTls,
             Self::Mail => Phase::Mail,
             Self::Rcpt(_) => Phase::Rcpt,
             Self::Data => Phase::DataInitiation,

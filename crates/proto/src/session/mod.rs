@@ -24,7 +24,7 @@ use crate::ext::Extensions;
 use crate::failure::{Failure, FailureKind, Limit, ProtocolError};
 use crate::reader::ReplyReader;
 use crate::sasl::{Mechanism, Secret};
-use crate::{Bounds, EhloName, Limits, Outcome, Phase, Reply, Timeouts};
+use crate::{Bounds, EhloName, Limits, Outcome, Phase, Reply, Security, Timeouts, TlsProblem};
 
 /// What a session is made with.
 #[derive(Clone, Debug)]
@@ -32,6 +32,9 @@ use crate::{Bounds, EhloName, Limits, Outcome, Phase, Reply, Timeouts};
 pub struct Config {
     /// How the client names itself (RFC 5321 §4.1.1.1).
     pub ehlo_name: EhloName,
+    /// Whether and when the connection is encrypted. Default [`Security::None`]. With
+    /// [`Security::Implicit`] the connection that the session is opened over is encrypted already.
+    pub security: Security,
     /// How long each phase may last.
     pub timeouts: Timeouts,
     /// What the peer may make the client hold.
@@ -47,6 +50,7 @@ impl Config {
     pub fn new(ehlo_name: EhloName) -> Self {
         Self {
             ehlo_name,
+            security: Security::None,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             masked: Vec::new(),
@@ -59,6 +63,10 @@ impl Config {
 /// > **The contract.** Hand over every octet you read ([`receive`](Self::receive)), report every
 /// > octet that the transport took ([`transmitted`](Self::transmitted)), and do not wait past
 /// > [`deadline`](Self::deadline).
+///
+/// If a call completes with [`Completed::Upgrade`], TLS is negotiated, and
+/// [`upgraded`](Self::upgraded) takes the same call further. Octets that are handed over in between
+/// end the session.
 ///
 /// A call is begun by [`open`](Self::open), [`authenticate`](Self::authenticate),
 /// [`begin`](Self::begin), [`reset`](Self::reset) or [`quit`](Self::quit) and is over when [`take_result`](Self::take_result) has one. Until then
@@ -86,6 +94,9 @@ pub struct Session {
     unsayable: Vec<Secret>,
     /// Mail transactions begun since the connection opened.
     transactions: u32,
+    /// STARTTLS was answered with 220: the next octet in either direction belongs to TLS.
+    upgrade_due: bool,
+    encrypted: bool,
     spent: Option<Box<Failure>>,
     result: Option<Result<Completed, Box<Failure>>>,
     /// The transaction behind the current one, and its result where the current one's is not taken.
@@ -121,6 +132,7 @@ enum Command {
     Ehlo,
     Helo,
     Auth,
+    StartTls,
     Mail,
     Rcpt(usize),
     Data,
@@ -144,6 +156,8 @@ pub enum Completed {
     Ready(Timings),
     /// The server accepted who the client is.
     Authenticated(Timings),
+    /// The server is ready for TLS; the call goes on behind the handshake.
+    Upgrade(Timings),
     /// The server accepted the message.
     Accepted(Box<Acceptance>),
     /// The server forgot the transaction.
@@ -157,6 +171,7 @@ impl Session {
     #[must_use]
     pub fn open(config: Config, bounds: Bounds, now: Instant) -> Self {
         let reader = ReplyReader::new(&config.limits);
+        let encrypted = config.security == Security::Implicit;
         let mut session = Self {
             config,
             bounds,
@@ -175,6 +190,8 @@ impl Session {
             authenticated: None,
             unsayable: Vec::new(),
             transactions: 0,
+            upgrade_due: false,
+            encrypted,
             spent: None,
             result: None,
             following: None,
@@ -196,6 +213,18 @@ impl Session {
     pub fn transactions_left(&self) -> Option<u32> {
         let maximum = self.extensions.limits().mail?;
         Some(maximum.saturating_sub(self.transactions))
+    }
+
+    /// Whether the handshake is due: a call has completed with [`Completed::Upgrade`].
+    #[must_use]
+    pub const fn is_upgrade_due(&self) -> bool {
+        self.upgrade_due && self.spent.is_none()
+    }
+
+    /// Whether what is said now is encrypted.
+    #[must_use]
+    pub const fn is_encrypted(&self) -> bool {
+        self.encrypted
     }
 
     /// Whether the connection is provably at rest: nothing is due, nothing is held, nothing failed.
@@ -278,6 +307,10 @@ impl Session {
     /// Takes in octets that were read, all of them.
     pub fn receive(&mut self, mut octets: &[u8], now: Instant) {
         while !octets.is_empty() && self.spent.is_none() {
+            if self.upgrade_due {
+                self.refuse_injection(now);
+                return;
+            }
             match self.reader.receive(octets) {
                 Ok((consumed, reply)) => {
                     octets = octets.get(consumed..).unwrap_or_default();
@@ -302,6 +335,11 @@ impl Session {
     /// The transport failed.
     pub fn broken(&mut self, now: Instant) {
         self.fail(FailureKind::Broken, None, now);
+    }
+
+    /// TLS broke, or never came about.
+    pub fn tls_failed(&mut self, problem: TlsProblem, now: Instant) {
+        self.fail(FailureKind::Tls(problem), None, now);
     }
 
     /// The message can't be sent to its end: its source failed, or it is not what it was said to be.

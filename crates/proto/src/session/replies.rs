@@ -6,7 +6,7 @@ use super::transaction::{Acceptance, Queued, Transaction};
 use super::{Command, Completed, Job, Session};
 use crate::envelope::Recipient;
 use crate::ext::Extensions;
-use crate::failure::{Failure, FailureKind, ProtocolError};
+use crate::failure::{Failure, FailureKind, ProtocolError, Unsupported};
 use crate::transparency::Encoder;
 use crate::{Outcome, Phase, Reply, ReplyCode};
 
@@ -58,6 +58,7 @@ impl Session {
             Command::Ehlo => self.settle_ehlo(reply, now),
             Command::Helo => self.settle_helo(reply, now),
             Command::Auth => self.settle_auth(reply, now),
+            Command::StartTls => self.settle_starttls(reply, now),
             Command::Quit => {
                 let timings = self.rest(now);
                 self.spend(Phase::Quit, FailureKind::Closed, Some(reply));
@@ -84,7 +85,20 @@ impl Session {
             250 => {
                 self.extensions =
                     Extensions::from_ehlo(&reply, &self.config.limits).without(&self.config.masked);
-                self.complete(Completed::Ready, now);
+                let security = self.config.security;
+                if self.encrypted || !security.is_starttls() {
+                    self.complete(Completed::Ready, now);
+                } else if self.extensions.starttls() {
+                    self.say_starttls(now);
+                } else if security.is_required() {
+                    self.refuse_clear(reply, now);
+                } else {
+                    self.complete(Completed::Ready, now);
+                }
+            }
+            // Without EHLO there is no STARTTLS.
+            500 | 502 | 504 if self.config.security.is_required() && !self.encrypted => {
+                self.refuse_clear(reply, now);
             }
             // RFC 5321 §3.2: the server does not know the command, nothing else.
             500 | 502 | 504 => self.say_helo(now),
@@ -99,6 +113,30 @@ impl Session {
         } else {
             self.refuse(Phase::Ehlo, reply, now);
         }
+    }
+
+    fn settle_starttls(&mut self, reply: Reply, now: Instant) {
+        if reply.code() == ReplyCode::SERVICE_READY {
+            self.upgrade_due = true;
+            let timings = core::mem::take(&mut self.timings);
+            self.result = Some(Ok(Completed::Upgrade(timings)));
+        } else if self.config.security.is_required() {
+            self.refuse(Phase::StartTls, reply, now);
+        } else {
+            self.complete(Completed::Ready, now);
+        }
+    }
+
+    /// TLS is required and not to be had: nothing more is said.
+    fn refuse_clear(&mut self, reply: Reply, now: Instant) {
+        let kind = FailureKind::Unsupported(Unsupported::StartTls);
+        self.fail_at(Phase::StartTls, kind, Some(reply), now);
+    }
+
+    /// Octets came where TLS is due: none is looked at, and TLS never begins.
+    pub(super) fn refuse_injection(&mut self, now: Instant) {
+        let kind = FailureKind::Protocol(ProtocolError::Injected);
+        self.fail_at(Phase::StartTls, kind, None, now);
     }
 
     fn settle_rset(&mut self, reply: Reply, now: Instant) {
@@ -291,7 +329,7 @@ impl Command {
             return true;
         }
         match self {
-            Self::Greeting => code == ReplyCode::SERVICE_READY,
+            Self::Greeting | Self::StartTls => code == ReplyCode::SERVICE_READY,
             Self::Data => code == ReplyCode::START_MAIL_INPUT,
             Self::Ehlo | Self::Helo => code == ReplyCode::OK,
             Self::Auth => matches!(code.get(), 235 | 334),

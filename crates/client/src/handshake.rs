@@ -1,0 +1,221 @@
+//! The TLS handshake, under the one wait, and what it found out.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use proto::{
+    Bounds, CertificateProblem, Failure, FailureKind, Limits, Outcome, Phase, ProtocolError,
+    Security, Timeouts, TlsProblem,
+};
+use rustls::pki_types::CertificateDer;
+use rustls::{CertificateError, ClientConnection, ProtocolVersion};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::clock;
+use crate::guard::Guard;
+use crate::step::{Due, step};
+use crate::tls::Prepared;
+use crate::transport::{Foul, Metered, Transport};
+
+/// What is known of a connection's TLS.
+#[derive(Clone)]
+pub struct TlsFacts {
+    version: &'static str,
+    suite: &'static str,
+    alpn: Option<Vec<u8>>,
+    chain: Vec<CertificateDer<'static>>,
+    verified: bool,
+}
+
+impl TlsFacts {
+    fn of(connection: &ClientConnection, verified: bool) -> Self {
+        Self {
+            version: match connection.protocol_version() {
+                Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+                Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+                _ => "TLS",
+            },
+            suite: connection
+                .negotiated_cipher_suite()
+                .and_then(|suite| suite.suite().as_str())
+                .unwrap_or("unknown"),
+            alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
+            chain: connection
+                .peer_certificates()
+                .unwrap_or_default()
+                .iter()
+                .map(|certificate| certificate.clone().into_owned())
+                .collect(),
+            verified,
+        }
+    }
+
+    /// The version: `TLS 1.3` or `TLS 1.2`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        self.version
+    }
+
+    /// The cipher suite's registered name.
+    #[must_use]
+    pub fn suite(&self) -> &str {
+        self.suite
+    }
+
+    /// The application protocol that was agreed on (RFC 7301).
+    #[must_use]
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.alpn.as_deref()
+    }
+
+    /// The server's certificates in DER, its own first.
+    #[must_use]
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
+    }
+
+    /// Whether the certificate was verified: not under [`Security::StartTlsIfOfferedInsecure`]. With a
+    /// configuration of the caller's own, it decided.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.verified
+    }
+}
+
+impl fmt::Debug for TlsFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsFacts")
+            .field("version", &self.version)
+            .field("suite", &self.suite)
+            .field(
+                "alpn",
+                &self
+                    .alpn
+                    .as_ref()
+                    .map(|name| name.escape_ascii().to_string()),
+            )
+            .field("certificates", &self.chain.len())
+            .field("verified", &self.verified)
+            .finish()
+    }
+}
+
+/// A handshake that failed: the failure, and what caused it.
+pub(crate) type HandshakeError = (Box<Failure>, Option<io::Error>);
+
+/// What a handshake needs to know.
+#[derive(Clone, Copy)]
+pub(crate) struct Handshake<'a> {
+    pub(crate) tls: Option<&'a Prepared>,
+    pub(crate) security: Security,
+    pub(crate) timeouts: &'a Timeouts,
+    pub(crate) limits: &'a Limits,
+    pub(crate) bounds: Bounds,
+}
+
+impl Handshake<'_> {
+    /// Negotiates TLS over `stream`. Ends within [`Phase::TlsHandshake`]'s limit, whose duration it
+    /// says in any case.
+    pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        guard: &mut Guard,
+        stream: S,
+    ) -> (Duration, Result<(Transport<S>, TlsFacts), HandshakeError>) {
+        let started = clock::now();
+        let result = self.negotiate(guard, stream).await;
+        (clock::now().saturating_duration_since(started), result)
+    }
+
+    async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        guard: &mut Guard,
+        stream: S,
+    ) -> Result<(Transport<S>, TlsFacts), HandshakeError> {
+        let Some(tls) = self.tls else {
+            return Err(failed(Phase::TlsHandshake, FailureKind::NotIdle, None));
+        };
+        let metered = Metered::new(stream, self.limits.tls_handshake_octets);
+        let connect = tls
+            .connector
+            .connect(tls.name.clone(), metered)
+            .into_fallible();
+        let due = Due::of(
+            self.timeouts.of(Phase::TlsHandshake),
+            self.bounds,
+            clock::now(),
+        );
+        match step(guard, connect, due).await {
+            Err(kind) => Err(failed(Phase::TlsHandshake, kind, None)),
+            Ok(Ok(mut stream)) => {
+                let (metered, connection) = stream.get_mut();
+                metered.lift_cap();
+                let facts = TlsFacts::of(connection, tls.verified);
+                Ok((Transport::encrypted(stream), facts))
+            }
+            Ok(Err((error, metered))) => {
+                let problem = match metered.foul {
+                    None => return Err(failed(Phase::TlsHandshake, failure(&error), Some(error))),
+                    Some(Foul::Early) if self.security.is_starttls() => {
+                        let kind = FailureKind::Protocol(ProtocolError::Injected);
+                        return Err(failed(Phase::StartTls, kind, None));
+                    }
+                    Some(Foul::Early | Foul::Plaintext) => TlsProblem::Plaintext,
+                    Some(Foul::TooLarge) => TlsProblem::TooLarge(self.limits.tls_handshake_octets),
+                };
+                Err(failed(Phase::TlsHandshake, FailureKind::Tls(problem), None))
+            }
+        }
+    }
+}
+
+fn failed(phase: Phase, kind: FailureKind, cause: Option<io::Error>) -> HandshakeError {
+    (
+        Box::new(Failure::new(phase, kind, Outcome::NotAccepted)),
+        cause,
+    )
+}
+
+/// What an error of a TLS stream means. An end without close_notify is an end.
+pub(crate) fn failure(error: &io::Error) -> FailureKind {
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(error) => FailureKind::Tls(problem(error)),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => FailureKind::Closed,
+        None => FailureKind::Broken,
+    }
+}
+
+fn problem(error: &rustls::Error) -> TlsProblem {
+    match error {
+        rustls::Error::InvalidCertificate(error) => TlsProblem::Certificate(certificate(error)),
+        rustls::Error::NoCertificatesPresented => {
+            TlsProblem::Certificate(CertificateProblem::Invalid)
+        }
+        rustls::Error::AlertReceived(_) => TlsProblem::Alert,
+        _ => TlsProblem::Protocol,
+    }
+}
+
+fn certificate(error: &CertificateError) -> CertificateProblem {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            CertificateProblem::Expired
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            CertificateProblem::NotYetValid
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            CertificateProblem::WrongName
+        }
+        CertificateError::UnknownIssuer => CertificateProblem::UnknownIssuer,
+        CertificateError::Revoked => CertificateProblem::Revoked,
+        // Such as an authority's certificate in a server's place.
+        CertificateError::InvalidPurpose
+        | CertificateError::InvalidPurposeContext { .. }
+        | CertificateError::Other(_) => CertificateProblem::WrongPurpose,
+        _ => CertificateProblem::Invalid,
+    }
+}
