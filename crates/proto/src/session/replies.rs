@@ -136,6 +136,8 @@ impl Session {
     /// Octets came where TLS is due: none is looked at, and TLS never begins.
     pub(super) fn refuse_injection(&mut self, now: Instant) {
         let kind = FailureKind::Protocol(ProtocolError::Injected);
+        // That TLS is due may not have been told yet; it never will be.
+        self.result = None;
         self.fail_at(Phase::StartTls, kind, None, now);
     }
 
