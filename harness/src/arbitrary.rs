@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use postbound::Phase;
+use postbound::{Phase, Security};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use simnet::Plan;
 use simnet::plan::{
-    ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace, ResolveFault, Rule, Say,
-    ServerFault, Strike, Then,
+    Break, Certificate, ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace,
+    ResolveFault, Rule, Say, ServerFault, Strike, Then, TlsFault,
 };
 
 use crate::case::Case;
@@ -19,9 +19,10 @@ fn millis(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
 }
 
 /// Phases at which this release's server can be made to fail.
-const SERVER: [Phase; 8] = [
+const SERVER: [Phase; 9] = [
     Phase::Greeting,
     Phase::Ehlo,
+    Phase::StartTls,
     Phase::Mail,
     Phase::Rcpt,
     Phase::DataInitiation,
@@ -161,6 +162,24 @@ pub fn rule() -> impl Strategy<Value = Rule> {
                 .prop_map(|(after, fault)| IntakeFault::Interrupt { after, fault }),
         ].prop_map(Rule::Intake),
         2 => link_fault().prop_map(Rule::Link),
+        1 => tls_fault().prop_map(Rule::Tls),
+    ]
+}
+
+/// A fault of TLS: it acts only where the case has TLS.
+fn tls_fault() -> impl Strategy<Value = TlsFault> {
+    prop_oneof![
+        3 => (1u32..1_100, select(Break::ALL.to_vec())).prop_map(|(octet, then)| TlsFault::At { octet, then }),
+        1 => millis(1..4_000).prop_map(TlsFault::After),
+        1 => millis(1..20).prop_map(TlsFault::Drip),
+        1 => Just(TlsFault::TinyRecords),
+        1 => Just(TlsFault::Endless),
+        1 => Just(TlsFault::Plaintext),
+        1 => (vec(any::<u8>(), 1..40), proptest::option::of(millis(1..100)))
+            .prop_map(|(octets, after)| TlsFault::Inject { octets, after }),
+        2 => (0u32..700).prop_map(TlsFault::Drop),
+        1 => Just(TlsFault::NoCloseNotify),
+        1 => select(Certificate::ALL.to_vec()).prop_map(TlsFault::Certificate),
     ]
 }
 
@@ -181,7 +200,16 @@ pub fn case() -> impl Strategy<Value = Case> {
         prop_oneof![2 => Just(Duration::ZERO), 1 => millis(1..2_000)],
         prop_oneof![2 => Just(Duration::ZERO), 1 => millis(1..2_000)],
         proptest::option::weighted(0.3, millis(0..8_000)),
-        (prop::bool::weighted(0.75), prop::bool::weighted(0.25)),
+        (
+            prop::bool::weighted(0.75),
+            prop::bool::weighted(0.25),
+            prop_oneof![
+                8 => Just(Security::None),
+                2 => Just(Security::StartTls),
+                1 => Just(Security::StartTlsIfOfferedInsecure),
+                2 => Just(Security::Implicit),
+            ],
+        ),
     )
         .prop_map(
             |(
@@ -205,7 +233,7 @@ pub fn case() -> impl Strategy<Value = Case> {
                 case.reserve = reserve;
                 case.linger = linger;
                 case.cancel = cancel;
-                (case.pipelining, case.eight_bit) = settings;
+                (case.pipelining, case.eight_bit, case.tls) = settings;
                 case
             },
         )

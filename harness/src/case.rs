@@ -2,11 +2,46 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use postbound::{Bounds, CancellationToken, Client, Connector, Envelope, Phase, Require, Timeouts};
+use postbound::rustls::ClientConfig;
+use postbound::{
+    Bounds, CancellationToken, Client, ClientBuilder, Connector, Envelope, Phase, Require,
+    Security, TcpConnector, Timeouts, Tls, WorstCase,
+};
 use simnet::plan::{Plain, parse_duration};
+use simnet::tls::{self, Authority};
 use simnet::{Double, Plan, Script};
+
+/// What TLS needs and what costs too much to make for every case.
+struct Fixture {
+    authority: Authority,
+    server: tls::Tls,
+    client: Arc<ClientConfig>,
+}
+
+static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
+    let authority = Authority::fixed().expect("an authority");
+    Fixture {
+        server: tls::Tls::starttls(&authority).expect("certificates"),
+        client: tls::client_config(&authority, None).expect("a configuration"),
+        authority,
+    }
+});
+
+/// The configuration of a client that trusts the double's authority, with the same handshake in
+/// every run.
+#[must_use]
+pub fn client_config() -> Arc<ClientConfig> {
+    Arc::clone(&FIXTURE.client)
+}
+
+/// The authority behind the double's certificates.
+#[must_use]
+pub fn authority() -> &'static Authority {
+    &FIXTURE.authority
+}
 
 /// One experiment, complete in one line of text: `timeout=2s recipients=1 octets=400 -- v1 | rcpt: stall`.
 ///
@@ -38,6 +73,10 @@ pub struct Case {
     pub pipelining: bool,
     /// Whether the message has octets over 127.
     pub eight_bit: bool,
+    /// Whether and when the client wants TLS.
+    pub tls: Security,
+    /// Whether and when the server has it, if it is not as the client wants it.
+    pub server_tls: Option<Security>,
     /// What goes wrong.
     pub plan: Plan,
 }
@@ -57,6 +96,8 @@ impl Default for Case {
             cancel: None,
             pipelining: true,
             eight_bit: false,
+            tls: Security::None,
+            server_tls: None,
             plan: Plan::healthy(),
         }
     }
@@ -112,7 +153,16 @@ impl Case {
         if !self.pipelining {
             script = script.without("PIPELINING");
         }
-        Double::new(self.plan.clone()).with_script(script)
+        let double = Double::new(self.plan.clone()).with_script(script);
+        match self.server_tls.unwrap_or(self.tls) {
+            Security::None => double,
+            security => double.with_tls(
+                FIXTURE
+                    .server
+                    .clone()
+                    .with_implicit(security == Security::Implicit),
+            ),
+        }
     }
 
     /// The message: lines that begin with dots are among the others.
@@ -140,12 +190,29 @@ impl Case {
     /// The client that is put to the test.
     #[must_use]
     pub fn client<C: Connector>(&self, connector: C) -> Client<C> {
-        Client::builder("double.example", 25)
+        self.builder(connector).build().expect("a valid client")
+    }
+
+    /// The same, with settings that are still to be made.
+    pub fn builder<C: Connector>(&self, connector: C) -> ClientBuilder<C> {
+        let builder = Client::builder("double.example", 25)
             .timeouts(self.limits())
             .require(self.require())
-            .connector(connector)
-            .build()
-            .expect("a valid client")
+            .security(self.tls)
+            .connector(connector);
+        match self.tls {
+            // It takes any certificate by itself.
+            Security::None | Security::StartTlsIfOfferedInsecure => builder,
+            _ => builder.tls(Tls::from_config(client_config())),
+        }
+    }
+
+    /// What the client promises, itemised.
+    #[must_use]
+    pub fn worst_case(&self) -> WorstCase {
+        let octets = postbound::wire_octets(&self.message());
+        let client = self.client(TcpConnector::new());
+        client.worst_case(usize::from(self.recipients.max(1)), octets)
     }
 
     /// The call's bounds, with this token.
@@ -164,19 +231,12 @@ impl Case {
     /// and the linger.
     #[must_use]
     pub fn promise(&self) -> Duration {
-        let message = self.message();
-        let octets = postbound::wire_octets(&message);
-        let sum = self
-            .limits()
-            .worst_case(usize::from(self.recipients.max(1)), octets)
-            .total();
+        let worst = self.worst_case();
+        let sum = worst.total();
         let again = if self.again {
             // The refused transaction, and the RSET behind it.
-            let limits = self.limits();
-            let refused = limits
-                .worst_case(usize::from(self.recipients.max(1)), octets)
-                .between(Phase::Mail, Phase::DataTermination);
-            refused.total() + limits.of(Phase::Reset)
+            let refused = worst.between(Phase::Mail, Phase::DataTermination);
+            refused.total() + self.limits().of(Phase::Reset)
         } else {
             Duration::ZERO
         };
@@ -203,6 +263,12 @@ impl fmt::Display for Case {
         }
         if self.eight_bit {
             f.write_str(" body=8bit")?;
+        }
+        if self.tls != Security::None {
+            write!(f, " tls={}", self.tls)?;
+        }
+        if let Some(tls) = self.server_tls {
+            write!(f, " server-tls={tls}")?;
         }
         for (name, value) in [("deadline", self.deadline), ("cancel", self.cancel)] {
             if let Some(value) = value {
@@ -267,6 +333,9 @@ pub const SETTINGS: &[(&str, &[&str])] = &[
     ("again", &[]),
     ("pipelining", &["yes", "no"]),
     ("body", &["7bit", "8bit"]),
+    // TLS has an exhaustive sweep of its own.
+    ("tls", &[]),
+    ("server-tls", &[]),
     ("deadline", &[]),
     ("cancel", &[]),
     ("reserve", &[]),
@@ -319,6 +388,10 @@ impl Case {
             "body" if value == "7bit" => self.eight_bit = false,
             "body" if value == "8bit" => self.eight_bit = true,
             "body" => return Err("expected 7bit or 8bit".to_owned()),
+            "tls" => self.tls = value.parse().map_err(|e| format!("{e}"))?,
+            "server-tls" => {
+                self.server_tls = Some(value.parse().map_err(|e| format!("{e}"))?);
+            }
             "deadline" => self.deadline = Some(duration(value)?),
             "cancel" => self.cancel = Some(duration(value)?),
             "reserve" => self.reserve = duration(value)?,

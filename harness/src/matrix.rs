@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use postbound::{Outcome, Phase};
+use postbound::{Outcome, Phase, Security};
 use simnet::net::Backend;
 use simnet::plan::vocabulary::{NamedFault, faults, link_faults};
 
@@ -59,9 +59,10 @@ impl Matrix {
         let mut cells = Vec::new();
         for &backend in backends {
             let scale = scale(backend);
-            let mut row = |phase, faults: Vec<NamedFault>| {
+            let mut row = |phase, tls: Security, faults: Vec<NamedFault>| {
                 cells.extend(faults.into_iter().map(|fault| {
                     let mut case = Case::new(fault.plan);
+                    case.tls = tls;
                     case.timeout = scale;
                     case.recipients = 2;
                     case.again = phase == Some(Phase::Reset);
@@ -79,9 +80,16 @@ impl Matrix {
                 }));
             };
             for phase in Phase::ALL {
-                row(Some(phase), faults(phase, scale));
+                let modes: &[Security] = match phase {
+                    Phase::StartTls => &[Security::StartTls],
+                    Phase::TlsHandshake => &[Security::StartTls, Security::Implicit],
+                    _ => &[Security::None],
+                };
+                for &tls in modes {
+                    row(Some(phase), tls, faults(phase, scale));
+                }
             }
-            row(None, link_faults(scale));
+            row(None, Security::None, link_faults(scale));
         }
         Self { cells }
     }
@@ -144,7 +152,12 @@ impl Cell {
             // A surplus reply shows where the next one is due.
             // So does a missing one, if the server goes on with the group.
             (Phase::Reset, "twice" | "silence") => named < at,
+            (Phase::StartTls, "twice") => false,
             (_, "twice") => named > at,
+            // Octets that are injected are found where they stand, or make the handshake fail.
+            (Phase::TlsHandshake, "inject" | "inject-fragment") => named == Phase::StartTls,
+            // What strikes behind the handshake shows there.
+            (Phase::TlsHandshake, "drop" | "no-close-notify") => named > at,
             // A reset overtakes the replies of the group that were said before it.
             (Phase::Rcpt | Phase::DataInitiation, "reset" | "half-then-reset") => {
                 (Phase::Mail..at).contains(&named)
@@ -159,7 +172,11 @@ impl Cell {
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/{}", self.backend, self.place(), self.fault)
+        write!(f, "{} {}/{}", self.backend, self.place(), self.fault)?;
+        match self.case.tls {
+            Security::None => Ok(()),
+            tls => write!(f, " ({tls})"),
+        }
     }
 }
 

@@ -80,6 +80,7 @@ pub fn kind(kind: &FailureKind) -> &'static str {
         FailureKind::Protocol(_) => "protocol",
         FailureKind::TimedOut(_) => "timed-out",
         FailureKind::Cancelled => "cancelled",
+        FailureKind::Tls(_) => "tls",
         FailureKind::Closed => "closed",
         FailureKind::Broken => "broken",
         FailureKind::Unsupported(_) => "unsupported",

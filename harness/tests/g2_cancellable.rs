@@ -28,8 +28,12 @@ fn g2_cancellable_at_every_virtual_millisecond() {
         "v1 | link: window 32 | data-block: trickle 8 every 2ms",
         "v1 | link: latency 2ms | ehlo: endless-lines; drip 1ms",
         "v1 | link: latency 2ms | data-termination: commit; nothing; stall",
+        "tls=starttls -- v1 | link: latency 2ms",
+        "tls=implicit -- v1 | link: latency 2ms | link: fragment 40",
+        "tls=starttls -- v1 | link: latency 2ms | data-termination: commit; nothing; stall",
     ] {
-        let mut case: Case = format!("timeout=300ms recipients=2 -- {plan}")
+        let separator = if plan.starts_with("tls") { "" } else { "-- " };
+        let mut case: Case = format!("timeout=300ms recipients=2 {separator}{plan}")
             .parse()
             .unwrap();
         let whole = run::mem::run(&case).elapsed;
@@ -50,14 +54,25 @@ fn g2_cancellable_at_every_virtual_millisecond() {
 
 #[test]
 fn g2_cancellable_at_every_poll() {
-    let case: Case = "timeout=1s recipients=3 -- v1 | link: window 16 | link: fragment 3 to-client"
-        .parse()
-        .unwrap();
+    at_every_poll("recipients=3 -- v1 | link: window 16 | link: fragment 3 to-client");
+}
+
+#[test]
+fn g2_cancellable_at_every_poll_of_tls() {
+    for tls in ["starttls", "implicit"] {
+        at_every_poll(&format!(
+            "tls={tls} -- v1 | link: window 24 | link: fragment 5"
+        ));
+    }
+}
+
+fn at_every_poll(settings: &str) {
+    let case: Case = format!("timeout=1s {settings}").parse().unwrap();
     let mut poll = 0;
     loop {
         poll += 1;
         let ended_by_itself = run::paused(async {
-            let network = Network::new(Double::new(case.plan.clone()));
+            let network = Network::new(case.double());
             let client = case.client(network.connector());
             let (envelope, message) = (case.envelope(), case.message());
             let token = CancellationToken::new();

@@ -37,15 +37,26 @@ fn g3_drop_safe_nothing_is_open_after_a_call() {
 
 #[test]
 fn g3_drop_safe_at_every_poll_of_a_whole_send() {
-    let case: Case = "timeout=1s recipients=3 -- v1 | link: window 16 | link: fragment 3 to-client"
-        .parse()
-        .unwrap();
+    at_every_poll("recipients=3 -- v1 | link: window 16 | link: fragment 3 to-client");
+}
+
+#[test]
+fn g3_drop_safe_at_every_poll_of_a_whole_send_under_tls() {
+    for tls in ["starttls", "implicit"] {
+        at_every_poll(&format!(
+            "tls={tls} -- v1 | link: window 24 | link: fragment 5"
+        ));
+    }
+}
+
+fn at_every_poll(settings: &str) {
+    let case: Case = format!("timeout=1s {settings}").parse().unwrap();
     let mut polls = 0;
     let mut ended = false;
     while !ended {
         polls += 1;
         ended = run::paused(async {
-            let network = Network::new(Double::new(case.plan.clone()));
+            let network = Network::new(case.double());
             let client = case.client(network.connector());
             let (envelope, message) = (case.envelope(), case.message());
             let ended =
@@ -78,7 +89,7 @@ fn g3_drop_safe_a_connection_is_never_reused_after_a_dropped_transaction() {
     while !ended {
         polls += 1;
         ended = run::paused(async {
-            let network = Network::new(Double::new(case.plan.clone()));
+            let network = Network::new(case.double());
             let client = case.client(network.connector());
             let (envelope, message) = (case.envelope(), case.message());
             let mut connection = client.connect(Bounds::none()).await.unwrap();

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use postbound::{Outcome, Phase};
+use postbound::{Outcome, Phase, Security};
 use postbound_harness::{Case, run};
 
 /// A plan that keeps the client waiting in `phase`, and what it takes to get there.
@@ -17,6 +17,8 @@ fn silence(phase: Phase) -> Option<&'static str> {
         Phase::Resolve => "v1 | resolve: hang",
         Phase::Connect => "v1 | connect: blackhole",
         Phase::Greeting => "v1 | greeting: stall",
+        Phase::TlsHandshake => "v1 | tls-handshake: stall",
+        Phase::StartTls => "v1 | starttls: stall",
         Phase::Ehlo => "v1 | ehlo: stall",
         Phase::Mail => "v1 | mail: stall",
         Phase::Rcpt => "v1 | rcpt: stall",
@@ -29,12 +31,21 @@ fn silence(phase: Phase) -> Option<&'static str> {
     })
 }
 
+/// What the client has to want for this phase to be met.
+fn tls(phase: Phase) -> Security {
+    match phase {
+        Phase::TlsHandshake | Phase::StartTls => Security::StartTls,
+        _ => Security::None,
+    }
+}
+
 #[test]
 fn g6_tight_silence_lasts_exactly_the_limit_of_its_phase() {
     for phase in Phase::ALL {
         let Some(plan) = silence(phase) else { continue };
         let plan = plan.parse().unwrap();
         let mut case = Case::new(plan);
+        case.tls = tls(phase);
         case.timeout = Duration::from_secs(100);
         case.timeouts = vec![(phase, Duration::from_millis(2_345))];
         let report = run::mem::run(&case);
@@ -165,7 +176,8 @@ fn g6_tight_an_overall_deadline_ends_the_call_in_whatever_phase_it_passes() {
         if phase == Phase::Quit {
             continue;
         }
-        let case: Case = format!("timeout=100s deadline=3s -- {plan}")
+        let tls = tls(phase);
+        let case: Case = format!("timeout=100s deadline=3s tls={tls} -- {plan}")
             .parse()
             .unwrap();
         let report = run::mem::run(&case);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use postbound::Outcome;
 use postbound_harness::{Case, property, run};
 use proptest::prelude::*;
+use proptest::sample::select;
 
 /// Slow in every way, but never slower than the limits allow.
 fn patient_plan() -> impl Strategy<Value = Case> {
@@ -79,6 +80,37 @@ fn g7_live_single_octets_both_ways_make_no_difference() {
         .parse()
         .unwrap();
     assert_eq!(run::mem::run(&whole).claim, run::mem::run(&split).claim);
+}
+
+#[test]
+fn g7_live_tls_in_any_fragmentation_and_at_any_latency() {
+    let slow = (1u32..40, 1u64..300, select(vec!["starttls", "implicit"]));
+    let case = slow.prop_map(|(octets, latency, tls)| -> Case {
+        let link =
+            format!("link: fragment {octets} | link: latency {latency}ms | link: window 700");
+        format!("timeout=60s octets=3000 tls={tls} -- v1 | tls-handshake: tiny-records | {link}")
+            .parse()
+            .unwrap()
+    });
+    property(200, case, |case| {
+        let report = run::mem::run_quick(case);
+        match report.violations(case, run::mem::TOLERANCE).first() {
+            Some(violation) => Err(violation.to_string()),
+            None if report.claim.outcome == Outcome::Accepted => Ok(()),
+            None => Err(format!("g7: {}", report.claim)),
+        }
+    });
+}
+
+#[test]
+fn g7_live_mail_data_under_tls_that_keeps_up_with_the_minimum_rate() {
+    // One record of 16 KiB takes longer than a block's limit here; octets of it leave all the time.
+    let slow = "v1 | link: window 512 | data-block: trickle 512 every 50ms";
+    let case: Case = format!("timeout=1s octets=40000 tls=implicit -- {slow}")
+        .parse()
+        .unwrap();
+    let report = run::mem::run(&case);
+    assert_eq!(report.claim.outcome, Outcome::Accepted, "{}", report.claim);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use postbound::{
     Bounds, CancellationToken, Client, EhloName, Envelope, Error, ForwardPath, LineEndings, Phase,
-    Receipt, Recipient, Require, ReversePath, Timeouts, Timings,
+    Receipt, Recipient, Require, ReversePath, Security, Timeouts, Timings, Tls, WorstCase,
 };
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     /// The server: a domain or an IP address, with the port behind a colon if need be
     #[arg(short, long, value_name = "HOST[:PORT]")]
     server: String,
-    /// The server's port [default: 25]
+    /// The server's port [default: 465 with --tls implicit, else 25]
     #[arg(short, long)]
     port: Option<u16>,
     /// The reverse-path; empty or `<>` for the null reverse-path
@@ -36,6 +36,13 @@ pub(crate) struct Arguments {
         value_name = "MAILBOX"
     )]
     to: Vec<ForwardPath>,
+    /// Whether and when to encrypt: implicit, starttls, starttls-if-offered-insecure or none. The
+    /// third one any active attacker can switch off, and it takes any certificate
+    #[arg(long, value_name = "MODE", default_value_t = Security::None)]
+    tls: Security,
+    /// Trust the authorities in this PEM file and no other [default: those of the system]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// How to name oneself in EHLO
     #[arg(long, alias = "helo", value_name = "NAME")]
     ehlo: Option<EhloName>,
@@ -126,7 +133,9 @@ fn server(arguments: &Arguments) -> Result<(String, u16), Stop> {
         (Some(port), None) => port
             .parse()
             .map_err(|_| usage(format!("--server {text:?}: {port:?} is no port")))?,
-        (None, port) => port.unwrap_or(25),
+        (None, Some(port)) => port,
+        (None, None) if arguments.tls == Security::Implicit => 465,
+        (None, None) => 25,
     };
     Ok((host.to_owned(), port))
 }
@@ -151,6 +160,23 @@ fn message(arguments: &Arguments) -> Result<Vec<u8>, Stop> {
     }
 }
 
+/// Whom to trust.
+fn trust(arguments: &Arguments) -> Result<Tls, Stop> {
+    let Some(file) = &arguments.ca else {
+        return Ok(Tls::new());
+    };
+    if arguments.tls == Security::None {
+        return Err(usage("--ca needs TLS; give --tls, too"));
+    }
+    let pem = fs::read(file).map_err(|error| {
+        let file = file.display();
+        Stop::new(exit::INPUT, format!("--ca {file} can't be read: {error}"))
+    })?;
+    Tls::new()
+        .only_roots_pem(&pem)
+        .map_err(|error| usage(format!("--ca {}: {error}", file.display())))
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     let timeouts = timeouts(arguments)?;
     let (host, port) = server(arguments)?;
@@ -171,12 +197,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     if let Some(name) = &arguments.ehlo {
         builder = builder.ehlo_name(name.clone());
     }
-    let client = builder.build().map_err(usage)?;
+    let client = builder
+        .security(arguments.tls)
+        .tls(trust(arguments)?)
+        .build()
+        .map_err(usage)?;
     let envelope =
         Envelope::new(arguments.from.clone(), arguments.to.iter().cloned()).map_err(usage)?;
     let message = message(arguments)?;
     if arguments.plan {
-        show_promise(arguments, &timeouts, &message);
+        let octets = postbound::wire_octets(&message);
+        show_promise(
+            arguments,
+            &client.worst_case(arguments.to.len(), octets),
+            octets,
+        );
         return Ok(exit::OK);
     }
     let token = CancellationToken::new();
@@ -209,9 +244,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     Ok(exit::code(&result))
 }
 
-fn show_promise(arguments: &Arguments, timeouts: &Timeouts, message: &[u8]) {
-    let octets = postbound::wire_octets(message);
-    let promise = timeouts.worst_case(arguments.to.len(), octets);
+fn show_promise(arguments: &Arguments, promise: &WorstCase, octets: u64) {
     println!("{promise}");
     let total = promise.total();
     let most = arguments

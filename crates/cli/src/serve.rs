@@ -4,9 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 use simnet::net::loopback::Loopback;
+use simnet::plan::{Certificate, Rule, TlsFault};
+use simnet::tls::{Authority, Tls};
 use simnet::{Delivery, Double, Entry, Event, Plan};
 
 use crate::exit::{self, Stop};
@@ -24,6 +26,16 @@ pub(crate) struct Arguments {
     /// What goes wrong: one rule, such as 'rcpt: reply 451 4.7.1 greylisted'; may be given again
     #[arg(long, value_name = "RULE")]
     rule: Vec<String>,
+    /// Do TLS: starttls offers it, implicit wants it from the first octet
+    #[arg(long, value_enum, value_name = "MODE")]
+    tls: Option<Mode>,
+    /// Show this certificate: good, or with something wrong with it
+    #[arg(long, value_name = "NAME", requires = "tls")]
+    certificate: Option<Certificate>,
+    /// Write the certificate of the authority behind it into this file, for clients to trust. It is
+    /// a new one each time
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    ca: Option<PathBuf>,
     /// Write every message that was taken into this folder, as an .eml file and its envelope
     #[arg(long, value_name = "FOLDER")]
     mailbox: Option<PathBuf>,
@@ -33,6 +45,12 @@ pub(crate) struct Arguments {
     /// End after this many messages were taken
     #[arg(long, value_name = "NUMBER")]
     messages: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    Starttls,
+    Implicit,
 }
 
 /// A plan from a file.
@@ -67,6 +85,10 @@ fn plan(arguments: &Arguments) -> Result<Plan, Stop> {
                 })?;
         plan.rules.extend(more.rules);
     }
+    if let Some(certificate) = arguments.certificate {
+        plan.rules
+            .push(Rule::Tls(TlsFault::Certificate(certificate)));
+    }
     simnet::net::Backend::Loopback
         .can(&plan)
         .map_err(|why| Stop::new(exit::USAGE, why))?;
@@ -89,16 +111,32 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     code
 }
 
+/// TLS with certificates that nobody else has.
+fn secure(arguments: &Arguments, mode: Mode) -> Result<Tls, Stop> {
+    let no = |error| Stop::new(exit::SYSTEM, format!("no certificate: {error}"));
+    let authority = Authority::fresh().map_err(no)?;
+    if let Some(file) = &arguments.ca {
+        fs::write(file, authority.pem()).map_err(|error| {
+            let file = file.display();
+            Stop::new(exit::OUTPUT, format!("{file} can't be written: {error}"))
+        })?;
+    }
+    let tls = Tls::starttls(&authority).map_err(no)?;
+    Ok(tls.with_implicit(mode == Mode::Implicit))
+}
+
 async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
     let port = arguments.port;
-    let loopback = Loopback::bind(Double::new(plan), port)
-        .await
-        .map_err(|error| {
-            Stop::new(
-                exit::SYSTEM,
-                format!("127.0.0.1:{port} can't be had: {error}; try --port 0"),
-            )
-        })?;
+    let mut double = Double::new(plan);
+    if let Some(mode) = arguments.tls {
+        double = double.with_tls(secure(arguments, mode)?);
+    }
+    let loopback = Loopback::bind(double, port).await.map_err(|error| {
+        Stop::new(
+            exit::SYSTEM,
+            format!("127.0.0.1:{port} can't be had: {error}; try --port 0"),
+        )
+    })?;
     let address = loopback
         .local_addr()
         .map(|a| a.to_string())
@@ -157,6 +195,7 @@ fn log(entry: &Entry, as_json: bool) {
         Event::Committed => ("committed", String::new()),
         Event::Ended(how) => ("ended", (*how).to_owned()),
         Event::Gone => ("gone", String::new()),
+        Event::Tls(what) => ("tls", what.clone()),
         Event::Finding(what) => ("finding", what.clone()),
         _ => ("other", entry.event.to_string()),
     };

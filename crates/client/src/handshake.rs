@@ -184,6 +184,10 @@ pub(crate) fn failure(error: &io::Error) -> FailureKind {
     match tls {
         Some(error) => FailureKind::Tls(problem(error)),
         None if error.kind() == io::ErrorKind::UnexpectedEof => FailureKind::Closed,
+        // rustls' own caps on what it holds have no error of their own.
+        None if error.kind() == io::ErrorKind::InvalidData => {
+            FailureKind::Tls(TlsProblem::Protocol)
+        }
         None => FailureKind::Broken,
     }
 }

@@ -183,7 +183,7 @@ fn provider() -> Result<Arc<CryptoProvider>, rustls::Error> {
     return Ok(Arc::new(rustls::crypto::ring::default_provider()));
     #[cfg(not(feature = "ring"))]
     Err(rustls::Error::General(
-        "there is no crypto provider: enable one of the features ring and aws-lc-rs, or install one in the process"
+        "there is no crypto provider: enable the feature ring, or install one in the process"
             .to_owned(),
     ))
 }

@@ -6,6 +6,8 @@ pub mod net;
 pub mod plan;
 mod rules;
 mod server;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod trace;
 
 pub use ledger::{Delivery, Finding, Ledger};

@@ -25,6 +25,8 @@ pub enum Event {
     Ended(&'static str),
     /// The client's end of the connection is gone.
     Gone,
+    /// What became of the TLS handshake.
+    Tls(String),
     /// The client did something wrong.
     Finding(String),
 }
@@ -52,6 +54,7 @@ impl fmt::Display for Event {
             }
             Self::Committed => f.write_str("=== committed to the mailbox"),
             Self::Ended(how) => write!(f, "=== the server: {how}"),
+            Self::Tls(what) => write!(f, "=== TLS: {what}"),
             Self::Gone => f.write_str("=== the client closed"),
             Self::Finding(what) => write!(f, "!!! {what}"),
         }

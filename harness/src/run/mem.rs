@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use postbound::{Error, Receipt};
 use simnet::Double;
 use simnet::net::mem::Network;
 
@@ -29,6 +30,17 @@ pub fn run(case: &Case) -> Report {
 #[must_use]
 pub fn run_quick(case: &Case) -> Report {
     run_on(case, case.double().without_trace())
+}
+
+/// What the client's call returned, for who needs more than what can be compared.
+///
+/// # Errors
+/// The call's own.
+pub fn result(case: &Case) -> Result<Receipt, Error> {
+    super::paused(async {
+        let network = Network::new(case.double());
+        super::call(case, network.connector(), || ()).await.0
+    })
 }
 
 fn run_on(case: &Case, double: Double) -> Report {

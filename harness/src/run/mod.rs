@@ -34,6 +34,7 @@ pub(crate) async fn call<C: Connector>(
     connector: C,
     at_cancel: impl FnOnce() + Send + 'static,
 ) -> (Result<Receipt, Error>, Duration) {
+    simnet::tls::seed(1);
     let client = case.client(connector);
     let envelope = case.envelope();
     let message = case.message();

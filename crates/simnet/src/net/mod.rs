@@ -15,8 +15,8 @@ use std::str::FromStr;
 use tokio::time::sleep;
 
 use crate::plan::{
-    ConnectFault, Direction, Family, IntakeFault, LinkFault, Plan, ResolveFault, Rule, ServerFault,
-    Then,
+    Break, ConnectFault, Direction, Family, IntakeFault, LinkFault, Plan, ResolveFault, Rule,
+    ServerFault, Then, TlsFault,
 };
 
 /// A network to run a plan on.
@@ -84,6 +84,9 @@ fn turmoil_cannot(rule: &Rule) -> Option<&'static str> {
         Rule::Intake(IntakeFault::Interrupt { fault, .. }) if resets(fault) => {
             Some("it can't reset a connection at will")
         }
+        Rule::Tls(TlsFault::At {
+            then: Break::Reset, ..
+        }) => Some("it can't reset a connection at will"),
         Rule::Intake(IntakeFault::Trickle { .. }) => None,
         Rule::Intake(_) | Rule::Link(LinkFault::Window(_)) => {
             Some("its window counts writes, not octets")

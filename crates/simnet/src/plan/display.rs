@@ -75,6 +75,7 @@ impl fmt::Display for Rule {
                     write!(f, "data-block: interrupt after {after}; {fault}")
                 }
             },
+            Self::Tls(fault) => fault.fmt(f),
             Self::Link(fault) => fault.fmt(f),
             Self::When { when, rule } => {
                 let rule = rule.to_string();

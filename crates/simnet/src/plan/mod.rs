@@ -6,6 +6,7 @@
 mod display;
 mod duration;
 mod parse;
+mod tls;
 pub mod vocabulary;
 mod when;
 
@@ -15,6 +16,7 @@ use proto::Phase;
 
 pub use duration::{Plain, parse_duration};
 pub use parse::PlanError;
+pub use tls::{Break, Certificate, TlsFault};
 pub use when::{Pattern, When};
 
 /// Faults over a healthy default script, in the order in which they are looked for.
@@ -60,6 +62,15 @@ impl Plan {
     pub(crate) fn link_faults(&self) -> impl Iterator<Item = &LinkFault> {
         self.rules.iter().filter_map(|rule| match rule {
             Rule::Link(fault) => Some(fault),
+            _ => None,
+        })
+    }
+
+    /// What goes wrong with TLS, as it was said at the start.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls_faults(&self) -> impl Iterator<Item = &TlsFault> {
+        self.rules.iter().filter_map(|rule| match rule {
+            Rule::Tls(fault) => Some(fault),
             _ => None,
         })
     }
@@ -110,6 +121,8 @@ pub enum Rule {
     },
     /// How the server takes in mail data.
     Intake(IntakeFault),
+    /// What the server does to TLS.
+    Tls(TlsFault),
     /// What the network does to octets.
     Link(LinkFault),
     /// A rule of the server under conditions.

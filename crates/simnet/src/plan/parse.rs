@@ -1,5 +1,6 @@
 //! A plan from text.
 
+mod tls;
 mod when;
 
 use std::fmt;
@@ -220,12 +221,10 @@ impl<'a> Cursor<'a> {
                 self.at = start;
                 self.fail("another phase: a checkout waits on the pool and on no peer")
             }
+            ("tls-handshake", None) => Ok(Rule::Tls(self.tls()?)),
             ("link" | "resolve" | "tls-handshake", _) | ("data-block", Some(_)) => {
                 self.at = start;
-                self.fail(match word {
-                    "tls-handshake" => "another phase: there are no TLS faults yet",
-                    _ => "the place without a number",
-                })
+                self.fail("the place without a number")
             }
             ("connect", address) => self.connect(address),
             _ => match word.parse::<Phase>() {

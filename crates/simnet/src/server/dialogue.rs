@@ -1,5 +1,8 @@
 //! The dialogue: which command is answered how, and what the client must not do.
 
+#[cfg(feature = "tls")]
+mod secure;
+
 use std::future::pending;
 use std::io;
 
@@ -12,7 +15,7 @@ use super::parameters::{self, Body, Mail};
 use super::wire::{Wire, reply};
 use super::{Abort, Double};
 use crate::ledger::Delivery;
-use crate::plan::{IntakeFault, Pace, Say, ServerFault, Then};
+use crate::plan::{IntakeFault, Pace, Rule, Say, ServerFault, Then, TlsFault};
 use crate::rules::{Asked, Occasion};
 use crate::trace::Event;
 
@@ -85,13 +88,27 @@ where
             record("stall");
             pending::<()>().await;
         }
-        Ok(Next::Close) => record("close"),
+        Ok(Next::Close) => {
+            record("close");
+            let notify = !double
+                .plan
+                .rules
+                .contains(&Rule::Tls(TlsFault::NoCloseNotify));
+            dialogue.wire.close(notify).await;
+        }
         Ok(Next::Go) | Err(_) => double.trace.record(connection, || Event::Gone),
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
     async fn converse(&mut self) -> io::Result<Next> {
+        #[cfg(feature = "tls")]
+        if self.double.tls_modes().1 {
+            let next = self.secure().await?;
+            if next != Next::Go {
+                return Ok(next);
+            }
+        }
         let greeting = format!("220 {} ESMTP\r\n", self.double.script.domain);
         let mut next = self.answer(Phase::Greeting, greeting.into_bytes()).await?.1;
         while next == Next::Go {
@@ -263,6 +280,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
                 let next = self.answer(Phase::Quit, closing.into_bytes()).await?.1;
                 Ok(if next == Next::Go { Next::Close } else { next })
             }
+            #[cfg(feature = "tls")]
+            "STARTTLS" if self.double.tls_modes().0 => self.starttls(rest).await,
             "NOOP" => self.plain(250, "2.0.0 ok").await,
             "HELP" => self.plain(214, "2.0.0 this is a test double").await,
             "VRFY" => self.plain(252, "2.1.5 send and see").await,
@@ -298,6 +317,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             for line in &script.extensions {
                 text.push('\n');
                 text.push_str(line);
+            }
+            if self.double.tls_modes().0 && !self.wire.stream.is_tls() {
+                text.push_str("\nSTARTTLS");
             }
         }
         let (meant, next) = self.answer(Phase::Ehlo, reply(250, &text)).await?;

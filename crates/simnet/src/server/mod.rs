@@ -1,6 +1,9 @@
 //! The one scripted server, strict with its client, that runs on every network.
 
+mod channel;
 mod dialogue;
+#[cfg(feature = "tls")]
+mod flight;
 mod mail_data;
 mod parameters;
 mod wire;
@@ -111,6 +114,8 @@ pub struct Double {
     trace: Trace,
     keep_wire: bool,
     triggers: Option<Triggers>,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::tls::Tls>,
 }
 
 impl Double {
@@ -125,7 +130,26 @@ impl Double {
             trace: Trace::new(),
             keep_wire: false,
             triggers: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
+    }
+
+    /// That does TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: crate::tls::Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Whether STARTTLS is offered in clear, and whether TLS is due from the first octet.
+    fn tls_modes(&self) -> (bool, bool) {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return (!tls.is_implicit(), tls.is_implicit());
+        }
+        (false, false)
     }
 
     /// With another script.

@@ -5,6 +5,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
+use super::channel::Channel;
 use crate::plan::{Pace, Say};
 use crate::trace::{Event, Trace};
 
@@ -15,7 +16,7 @@ const LINE: usize = 16 * 1024;
 const READ: usize = 4096;
 
 pub(super) struct Wire<S> {
-    pub(super) stream: S,
+    pub(super) stream: Channel<S>,
     pub(super) trace: Trace,
     pub(super) connection: u32,
     buffer: Vec<u8>,
@@ -25,7 +26,7 @@ pub(super) struct Wire<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S, connection: u32, trace: Trace) -> Self {
         Self {
-            stream,
+            stream: Channel::Plain(stream),
             trace,
             connection,
             buffer: Vec::new(),
@@ -133,12 +134,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
+    /// Writes octets that are too many for the trace.
+    pub(super) async fn write_unseen(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.stream.write_all(octets).await?;
+        self.stream.flush().await
+    }
+
+    /// Ends the connection: under TLS with close_notify, unless it is to be left out.
+    pub(super) async fn close(&mut self, notify: bool) {
+        if notify && self.stream.is_tls() {
+            // Whoever has gone already need not be told.
+            let _ = self.stream.shutdown().await;
+        }
+    }
+
     pub(super) async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
         if octets.is_empty() {
             return Ok(());
         }
-        self.stream.write_all(octets).await?;
-        self.stream.flush().await?;
+        self.write_unseen(octets).await?;
         self.trace
             .record(self.connection, || Event::Said(octets.to_vec()));
         Ok(())
