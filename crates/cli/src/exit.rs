@@ -53,7 +53,7 @@ pub(crate) fn code(result: &Result<Receipt, Error>) -> u8 {
         Phase::DataInitiation => 25,
         Phase::DataBlock | Phase::DataTermination => 26,
         Phase::TlsHandshake | Phase::StartTls => 28,
-        Phase::Checkout | Phase::Auth | Phase::Reset | Phase::Quit => 27,
+        Phase::Checkout | Phase::Auth | Phase::Reset | Phase::Quit | Phase::Backoff => 27,
     }
 }
 

@@ -15,14 +15,16 @@ use crate::clock;
 use crate::connection::Connection;
 use crate::connector::Connector;
 use crate::dial::{ATTEMPT_DELAY, Dial};
+use crate::endpoint::{Endpoint, Endpoints, Order};
 use crate::error::{self, Error};
 use crate::guard::Guard;
 use crate::handshake::Handshake;
 use crate::message::Message;
 use crate::receipt::Receipt;
+use crate::retry::Retry;
+use crate::seed::Seed;
 use crate::tcp::TcpConnector;
 use crate::tls::{Prepared, Tls};
-use crate::transaction::Settings;
 use crate::transport::Transport;
 
 /// A server to send to, and the limits under which that is done. Cheap to clone.
@@ -45,12 +47,13 @@ pub struct Client<C = TcpConnector> {
 }
 
 struct Inner<C> {
-    host: String,
-    port: u16,
+    endpoints: Endpoints,
     config: Config,
     tls: Option<Prepared>,
     options: TransactionOptions,
     attempt_delay: Duration,
+    retry: Retry,
+    seed: Seed,
     connector: C,
 }
 
@@ -65,7 +68,7 @@ impl<C> Clone for Client<C> {
 impl<C> fmt::Debug for Client<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("endpoint", &self.endpoint())
+            .field("endpoints", &self.inner.endpoints)
             .field("config", &self.inner.config)
             .finish_non_exhaustive()
     }
@@ -83,8 +86,10 @@ impl Client {
     /// A client with settings of its own.
     pub fn builder(host: impl Into<String>, port: u16) -> ClientBuilder<TcpConnector> {
         ClientBuilder {
-            host: host.into(),
-            port,
+            endpoints: Endpoints {
+                first: Endpoint::unchecked(host.into(), port),
+                others: Vec::new(),
+            },
             ehlo_name: None,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
@@ -93,6 +98,8 @@ impl Client {
             options: TransactionOptions::default(),
             attempt_delay: ATTEMPT_DELAY,
             masked: Vec::new(),
+            retry: Retry::default(),
+            seed: None,
             connector: TcpConnector::new(),
         }
     }
@@ -119,15 +126,15 @@ impl Client {
 }
 
 impl<C> Client<C> {
-    /// The server, as `host:port`.
+    /// The first server, as `host:port`.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        let Inner { host, port, .. } = &*self.inner;
-        if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        }
+        self.inner.endpoints.first.to_string()
+    }
+
+    /// Every server, as they were given.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.inner.endpoints.iter()
     }
 
     /// How long each phase may last.
@@ -143,37 +150,66 @@ impl<C> Client<C> {
     }
 
     /// The longest that [`send`](Self::send) can last with this client's settings, itemised by phase:
-    /// [`Timeouts::worst_case`] and what TLS adds to it.
+    /// [`Timeouts::worst_case`], with every endpoint dialled in every attempt that [`Retry`] allows,
+    /// and the waits between them.
     ///
     /// ```
-    /// use postbound::{Client, Phase, Security, Timeouts};
-    /// let limits = Timeouts::INTERACTIVE;
-    /// let client = Client::builder("mx.example.org", 25).security(Security::StartTls).build()?;
-    /// let promise = client.worst_case(1, 1_000).total();
-    /// let added = limits.of(Phase::StartTls) + limits.of(Phase::TlsHandshake) + limits.of(Phase::Ehlo);
-    /// assert_eq!(promise, limits.worst_case(1, 1_000).total() + added);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// use postbound::{Client, Endpoint, Phase, Retry};
+    /// let client = Client::builder("a.example", 25)
+    ///     .endpoint(Endpoint::new("b.example", 25)?)
+    ///     .retry(Retry::attempts(3))
+    ///     .build()?;
+    /// let promise = client.worst_case(1, 1_000);
+    /// let times = |phase| promise.items().iter().find(|item| item.phase == phase).map(|i| i.times);
+    /// assert_eq!(times(Phase::Greeting), Some(6));
+    /// assert_eq!(times(Phase::DataTermination), Some(3));
+    /// assert_eq!(times(Phase::Backoff), Some(2));
+    /// assert_eq!(times(Phase::Quit), Some(1));
+    /// # Ok::<(), postbound::ClientError>(())
     /// ```
     #[must_use]
     pub fn worst_case(&self, recipients: usize, octets: u64) -> WorstCase {
-        self.timeouts()
-            .worst_case(recipients, octets)
-            .plus_security(self.security())
+        let attempts = u64::from(self.retry().max_attempts());
+        let quit = self.timeouts().worst_case(0, 0);
+        self.attempt_worst_case(recipients, octets)
+            .repeated(attempts)
+            .and(&quit.between(Phase::Quit, Phase::Quit))
+            .plus(Phase::Backoff, attempts - 1)
+    }
+
+    /// The same of one attempt, up to the final reply.
+    pub(crate) fn attempt_worst_case(&self, recipients: usize, octets: u64) -> WorstCase {
+        let one = self.timeouts().worst_case(recipients, octets);
+        let dials = u64::try_from(self.inner.endpoints.len()).unwrap_or(u64::MAX);
+        one.between(Phase::Resolve, Phase::Auth)
+            .repeated(dials)
+            .and(&one.between(Phase::Mail, Phase::DataTermination))
     }
 
     pub(crate) fn options(&self) -> TransactionOptions {
         self.inner.options
+    }
+
+    pub(crate) fn retry(&self) -> &Retry {
+        &self.inner.retry
+    }
+
+    pub(crate) fn seed(&self) -> &Seed {
+        &self.inner.seed
+    }
+
+    pub(crate) fn order(&self) -> Order {
+        Order::new(&self.inner.endpoints, &self.inner.seed)
     }
 }
 
 impl<C: Connector> Client<C> {
     /// Opens a connection, waits for the greeting and says EHLO.
     ///
-    /// Ends within the limits of [`Phase::Resolve`](crate::Phase::Resolve),
-    /// [`Phase::Connect`](crate::Phase::Connect), [`Phase::Greeting`](crate::Phase::Greeting) and twice
-    /// [`Phase::Ehlo`](crate::Phase::Ehlo) (HELO is tried after a 500, 502 or 504), with TLS of
-    /// [`Phase::TlsHandshake`](crate::Phase::TlsHandshake), with STARTTLS of
-    /// [`Phase::StartTls`](crate::Phase::StartTls) and one more of `Ehlo`, and within `bounds`.
+    /// Ends within the limits of [`Phase::Resolve`], [`Phase::Connect`], [`Phase::Greeting`] and twice
+    /// [`Phase::Ehlo`] (HELO is tried after a 500, 502 or 504), and within `bounds`. With several
+    /// [endpoints](ClientBuilder::endpoint) the next one is dialled when one can't be had, and each
+    /// has these limits.
     ///
     /// # Errors
     /// If there is no connection at rest in the end.
@@ -186,13 +222,14 @@ impl<C: Connector> Client<C> {
         self.dial(&mut Guard::new(tokens), bounds).await
     }
 
-    /// Sends one message over a connection of its own: dials, runs the transaction, says QUIT.
+    /// Sends one message over a connection of its own: dials, runs the transaction, says QUIT. Again,
+    /// if it failed and [`ClientBuilder::retry`] says so.
     ///
     /// Ends within [`worst_case`](Self::worst_case), and within `bounds`.
     ///
     /// # Errors
     /// If the message was not accepted, or is not known to be: see [`Error::outcome`]. An
-    /// unanswered QUIT is none.
+    /// unanswered QUIT is none. [`Error::earlier`] has what failed before.
     ///
     /// # Cancel safety
     /// Dropping the future frees everything at once. What became of the message is not known then,
@@ -203,47 +240,23 @@ impl<C: Connector> Client<C> {
         message: impl Into<Message<'m>>,
         bounds: impl Into<Bounds>,
     ) -> Result<Receipt, Error> {
-        let started = clock::now();
         let (bounds, tokens) = bounds.into().start();
-        let mut message = message.into();
         let mut guard = Guard::new(tokens);
-        let mut connection = self.dial(&mut guard, bounds).await?;
-        let dialled = *connection.timings();
-        let result = connection
-            .send_with(
-                &mut guard,
-                envelope,
-                &mut message,
-                Settings::new(self.inner.options),
-                bounds,
-            )
-            .await;
-        let elapsed = clock::now().saturating_duration_since(started);
-        match result {
-            Ok(mut receipt) => {
-                receipt.acceptance.timings.merge(&dialled);
-                receipt.elapsed = elapsed;
-                connection.say_quit(&mut guard, bounds).await;
-                Ok(receipt)
-            }
-            // Nothing is awaited after an error: dropping the connection closes it.
-            Err(mut error) => {
-                error.merge_dial(&dialled, elapsed);
-                Err(error)
-            }
-        }
+        self.deliver(&mut guard, envelope, message.into(), bounds)
+            .await
     }
 
-    pub(crate) async fn dial(
+    /// Dials the endpoint at this place of the list, and no other.
+    pub(crate) async fn dial_one(
         &self,
+        place: usize,
         guard: &mut Guard,
         bounds: proto::Bounds,
     ) -> Result<Connection<C::Stream>, Error> {
         let started = clock::now();
         let mut timings = Timings::default();
+        let endpoint = self.inner.endpoints.at(place);
         let Inner {
-            host,
-            port,
             config,
             tls,
             attempt_delay,
@@ -252,8 +265,8 @@ impl<C: Connector> Client<C> {
         } = &*self.inner;
         let dial = Dial {
             connector,
-            host,
-            port: *port,
+            host: endpoint.host(),
+            port: endpoint.port(),
             timeouts: &config.timeouts,
             limits: &config.limits,
             attempt_delay: *attempt_delay,
@@ -263,7 +276,7 @@ impl<C: Connector> Client<C> {
         let dialled = match dial.run(guard).await {
             Ok(dialled) => dialled,
             Err((failure, mut context)) => {
-                context.endpoint = self.endpoint();
+                context.endpoint = endpoint.to_string();
                 context.elapsed = clock::now().saturating_duration_since(started);
                 context.timings = timings;
                 return Err(Error::new(failure, *context));
@@ -297,8 +310,13 @@ impl<C: Connector> Client<C> {
             (Transport::Plain(dialled.stream), None)
         };
         let session = Session::open(config.clone(), bounds, clock::now());
-        let mut connection =
-            Connection::new(stream, facts, session, self.endpoint(), dialled.address);
+        let mut connection = Connection::new(
+            stream,
+            facts,
+            session,
+            endpoint.to_string(),
+            dialled.address,
+        );
         connection.add_dialled(&timings);
         match connection.greet(guard, handshake).await {
             Ok(()) => Ok(connection),
@@ -315,8 +333,7 @@ impl<C: Connector> Client<C> {
 #[derive(Debug)]
 #[must_use]
 pub struct ClientBuilder<C> {
-    host: String,
-    port: u16,
+    endpoints: Endpoints,
     ehlo_name: Option<EhloName>,
     timeouts: Timeouts,
     limits: Limits,
@@ -325,10 +342,37 @@ pub struct ClientBuilder<C> {
     options: TransactionOptions,
     attempt_delay: Duration,
     masked: Vec<String>,
+    retry: Retry,
+    seed: Option<u64>,
     connector: C,
 }
 
 impl<C> ClientBuilder<C> {
+    /// One more server to send to. The next one is dialled when one can't be reached, breaks the
+    /// protocol or answers its greeting or EHLO with a 4yz; never after a 5yz, which the next one
+    /// would say, too, and never once a transaction has begun: that is [`retry`](Self::retry)'s.
+    ///
+    /// If the call has a deadline, each endpoint may use an equal share, among those that are left, of
+    /// what is left of it without the reserve; the last one has all of it. So a call of 30 s gives
+    /// the first of three 10 s to be dialled, and if that is refused at once, the second 15 s.
+    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.endpoints.others.push(endpoint);
+        self
+    }
+
+    /// Whether [`Client::send`] tries again after a failure. Default: [`Retry::never`].
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Where chance comes from: the order of equal endpoints and the spread of waits. Default: a
+    /// seed of the process's own. A simulation gives one, and has the same run again.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// How the client names itself. Default: the address literal `[127.0.0.1]`, which RFC 5321
     /// §4.1.3 allows where a client has no domain. A server on the internet wants a real name.
     pub fn ehlo_name(mut self, name: EhloName) -> Self {
@@ -392,8 +436,7 @@ impl<C> ClientBuilder<C> {
     /// The network to use. Default: the operating system's TCP.
     pub fn connector<D: Connector>(self, connector: D) -> ClientBuilder<D> {
         ClientBuilder {
-            host: self.host,
-            port: self.port,
+            endpoints: self.endpoints,
             ehlo_name: self.ehlo_name,
             timeouts: self.timeouts,
             limits: self.limits,
@@ -402,6 +445,8 @@ impl<C> ClientBuilder<C> {
             options: self.options,
             attempt_delay: self.attempt_delay,
             masked: self.masked,
+            retry: self.retry,
+            seed: self.seed,
             connector,
         }
     }
@@ -412,10 +457,7 @@ impl<C> ClientBuilder<C> {
     /// If the host is neither a domain nor an IP address, the port is zero, or TLS can't be had as
     /// it is wanted.
     pub fn build(self) -> Result<Client<C>, ClientError> {
-        check_host(&self.host)?;
-        if self.port == 0 {
-            return Err(ClientError::Port);
-        }
+        self.endpoints.iter().try_for_each(Endpoint::check)?;
         let ehlo_name = self
             .ehlo_name
             .unwrap_or_else(|| EhloName::from_ip(std::net::Ipv4Addr::LOCALHOST.into()));
@@ -430,12 +472,13 @@ impl<C> ClientBuilder<C> {
         };
         Ok(Client {
             inner: Arc::new(Inner {
-                host: self.host,
-                port: self.port,
+                endpoints: self.endpoints,
                 config,
                 tls,
                 options: self.options,
                 attempt_delay: self.attempt_delay,
+                retry: self.retry,
+                seed: self.seed.map_or_else(Seed::of_process, Seed::new),
                 connector: self.connector,
             }),
         })
@@ -444,7 +487,7 @@ impl<C> ClientBuilder<C> {
 
 /// A letter-digit-hyphen name (underscores are met in practice) or an IP address, so that nothing
 /// else can reach a resolver or a log.
-fn check_host(host: &str) -> Result<(), ClientError> {
+pub(crate) fn check_host(host: &str) -> Result<(), ClientError> {
     if host.parse::<std::net::IpAddr>().is_ok() {
         return Ok(());
     }

@@ -36,6 +36,7 @@ pub struct Connection<S> {
     dialled: Timings,
     opened: Instant,
     transactions: u32,
+    passed_over: Vec<Error>,
 }
 
 /// The stream during a call. Dropped in the middle of one, it closes the socket, and the session
@@ -70,6 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             dialled: Timings::default(),
             opened: clock::now(),
             transactions: 0,
+            passed_over: Vec::new(),
         }
     }
 
@@ -108,6 +110,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     #[must_use]
     pub fn timings(&self) -> &Timings {
         &self.dialled
+    }
+
+    /// The failures of the endpoints that were tried before this one.
+    #[must_use]
+    pub fn passed_over(&self) -> &[Error] {
+        &self.passed_over
     }
 
     /// Whether the connection is provably at rest, so that another transaction may begin. What the
@@ -252,6 +260,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     pub(crate) fn add_dialled(&mut self, timings: &Timings) {
         self.dialled.merge(timings);
+    }
+
+    pub(crate) fn pass_over(&mut self, failures: Vec<Error>) {
+        self.passed_over = failures;
+    }
+
+    pub(crate) fn take_passed_over(&mut self) -> Vec<Error> {
+        std::mem::take(&mut self.passed_over)
     }
 
     /// The session, to begin a transaction.

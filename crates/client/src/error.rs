@@ -39,6 +39,7 @@ struct Inner {
     elapsed: Duration,
     timings: Timings,
     cause: Option<io::Error>,
+    earlier: Vec<Error>,
 }
 
 /// An address that was tried in vain.
@@ -74,6 +75,7 @@ impl Error {
             elapsed: context.elapsed,
             timings: context.timings,
             cause: context.cause,
+            earlier: Vec::new(),
         }))
     }
 
@@ -125,13 +127,21 @@ impl Error {
         &self.0.attempts
     }
 
+    /// The failures of the same call that came before this one: of endpoints that were passed over
+    /// and of attempts that were made again. Each says its endpoint, its phase and how long it
+    /// lasted.
+    #[must_use]
+    pub fn earlier(&self) -> &[Self] {
+        &self.0.earlier
+    }
+
     /// How long the call lasted.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed
     }
 
-    /// How long each phase of the call lasted.
+    /// How long each phase lasted, without the [earlier](Self::earlier) failures' phases.
     #[must_use]
     pub fn timings(&self) -> &Timings {
         &self.0.timings
@@ -219,6 +229,20 @@ impl Error {
         }
     }
 
+    /// Whether the same call may do better a little later, or on another server: nothing was
+    /// accepted, and it is a 4yz reply, a server that can't be reached or does not keep to the
+    /// protocol, or a limit that ran out while the call's own deadline had not.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        let may_help = match self.kind() {
+            FailureKind::Refused => !self.is_permanent(),
+            FailureKind::TimedOut(limit) => matches!(limit, Limit::Phase(_) | Limit::Share(_)),
+            FailureKind::Protocol(_) | FailureKind::Closed | FailureKind::Broken => true,
+            _ => false,
+        };
+        may_help && self.outcome() == Outcome::NotAccepted
+    }
+
     /// Whether the message may have been taken although the call failed (RFC 1047): only if the
     /// last octet of the end of mail data had left and no final reply came.
     ///
@@ -243,9 +267,7 @@ impl Error {
     pub(crate) fn is_unanswered(&self) -> bool {
         let ended = match self.kind() {
             FailureKind::Closed | FailureKind::Broken => true,
-            FailureKind::Refused => self
-                .reply()
-                .is_some_and(|reply| reply.code() == ReplyCode::SERVICE_UNAVAILABLE),
+            FailureKind::Refused => self.is_closing(),
             _ => false,
         };
         ended
@@ -253,9 +275,55 @@ impl Error {
             && self.outcome() == Outcome::NotAccepted
     }
 
+    /// Whether the server asks for the same again later because it does not know the client yet.
+    pub(crate) fn is_greylisting(&self) -> bool {
+        self.is_refused()
+            && self.reply().is_some_and(|reply| {
+                matches!(reply.code().get(), 450 | 451)
+                    && reply
+                        .enhanced()
+                        .is_some_and(|status| status.to_string() == "4.7.1")
+            })
+    }
+
+    /// Whether the server said that it closes the connection.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.reply()
+            .is_some_and(|reply| reply.code() == ReplyCode::SERVICE_UNAVAILABLE)
+    }
+
     pub(crate) fn merge_dial(&mut self, timings: &Timings, elapsed: Duration) {
         self.0.timings.merge(timings);
+        self.lasted(elapsed);
+    }
+
+    pub(crate) fn add_time(&mut self, phase: Phase, spent: Duration) {
+        self.0.timings.add(phase, spent);
+    }
+
+    pub(crate) fn lasted(&mut self, elapsed: Duration) {
         self.0.elapsed = elapsed;
+    }
+
+    /// The deadline that passed was not the call's own but this limit.
+    pub(crate) fn name_limit(&mut self, limit: Limit) {
+        self.0.failure.kind = FailureKind::TimedOut(limit);
+    }
+
+    pub(crate) fn take_earlier(&mut self) -> Vec<Self> {
+        std::mem::take(&mut self.0.earlier)
+    }
+
+    /// The end of a call that had these failures before. What one attempt left ambiguous stays so.
+    pub(crate) fn behind(mut self, mut earlier: Vec<Self>) -> Self {
+        for before in &earlier {
+            if before.is_ambiguous() {
+                self.0.failure.outcome = Outcome::Ambiguous;
+            }
+        }
+        earlier.append(&mut self.0.earlier);
+        self.0.earlier = earlier;
+        self
     }
 }
 
@@ -276,7 +344,12 @@ impl fmt::Display for Error {
             " ({}, after {:.3} s; {outcome})",
             self.endpoint(),
             self.elapsed().as_secs_f64()
-        )
+        )?;
+        match self.earlier().len() {
+            0 => Ok(()),
+            1 => f.write_str(", behind 1 earlier failure"),
+            more => write!(f, ", behind {more} earlier failures"),
+        }
     }
 }
 

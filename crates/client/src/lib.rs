@@ -40,16 +40,18 @@
 //!
 //! # What it does not do yet
 //!
-//! Authentication, retries, pools. It never sends anything twice.
+//! Authentication. It never sends anything twice unless [`Retry::may_duplicate`] asks for it.
 //!
 //! [`design`] says why it is built the way it is.
 
+mod attempts;
 mod bounds;
 mod client;
 mod clock;
 mod connection;
 mod connector;
 mod dial;
+mod endpoint;
 mod error;
 mod exchange;
 mod guard;
@@ -58,6 +60,9 @@ mod message;
 mod pool;
 mod receipt;
 mod resolver;
+mod retry;
+mod route;
+mod seed;
 mod step;
 mod tcp;
 mod tls;
@@ -68,6 +73,7 @@ pub use bounds::Bounds;
 pub use client::{Client, ClientBuilder, ClientError};
 pub use connection::Connection;
 pub use connector::Connector;
+pub use endpoint::Endpoint;
 pub use error::{Attempt, Error};
 pub use exchange::Progress;
 pub use handshake::TlsFacts;
@@ -83,6 +89,7 @@ pub use proto::{
 };
 pub use receipt::Receipt;
 pub use resolver::SystemResolver;
+pub use retry::{Budget, Retry};
 pub use rustls;
 pub use tcp::TcpConnector;
 pub use tls::Tls;

@@ -32,6 +32,7 @@ enum Source<'a> {
         reader: Pin<Box<dyn AsyncRead + Send + 'a>>,
         remaining: Option<u64>,
         buffer: Vec<u8>,
+        begun: bool,
     },
 }
 
@@ -56,6 +57,7 @@ impl<'a> Message<'a> {
                 reader: Box::pin(reader),
                 remaining,
                 buffer: Vec::new(),
+                begun: false,
             },
         }
     }
@@ -71,6 +73,11 @@ impl<'a> Message<'a> {
                 _ => None,
             },
         }
+    }
+
+    /// Whether all of it can be sent, once more if need be.
+    pub(crate) fn is_whole(&self) -> bool {
+        !matches!(self.source, Source::Reader { begun: true, .. })
     }
 
     pub(crate) fn octets(&self) -> Option<&[u8]> {
@@ -96,6 +103,7 @@ impl<'a> Message<'a> {
             reader,
             remaining,
             buffer,
+            begun,
         } = &mut self.source
         else {
             return Poll::Ready(Ok(true));
@@ -107,6 +115,7 @@ impl<'a> Message<'a> {
             buffer.clear();
             return Poll::Ready(Ok(true));
         }
+        *begun = true;
         buffer.resize(want, 0);
         let mut read = ReadBuf::new(buffer);
         let result = ready!(reader.as_mut().poll_read(cx, &mut read));

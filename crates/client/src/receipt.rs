@@ -1,9 +1,12 @@
 //! What an accepted message has to show for it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::{Acceptance, Recipient, Reply, Timings};
+
+use crate::error::Error;
 
 /// The server took the message and said so.
 ///
@@ -15,6 +18,7 @@ pub struct Receipt {
     pub(crate) endpoint: String,
     pub(crate) address: SocketAddr,
     pub(crate) elapsed: Duration,
+    pub(crate) earlier: Arc<[Error]>,
 }
 
 impl Receipt {
@@ -35,7 +39,7 @@ impl Receipt {
         self.recipients().iter().filter(|r| !r.is_accepted())
     }
 
-    /// How long each phase lasted.
+    /// How long each phase lasted, without those of the [earlier](Self::earlier) failures.
     #[must_use]
     pub fn timings(&self) -> &Timings {
         &self.acceptance.timings
@@ -51,6 +55,13 @@ impl Receipt {
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// The failures that came before: of endpoints that were passed over and of attempts that were
+    /// made again.
+    #[must_use]
+    pub fn earlier(&self) -> &[Error] {
+        &self.earlier
     }
 
     /// The address that was connected.

@@ -1,6 +1,7 @@
 //! One mail transaction.
 
 use std::fmt;
+use std::sync::Arc;
 
 use proto::transparency::LineEndings;
 use proto::{BodyType, Completed, Envelope, Require, TransactionOptions};
@@ -159,6 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 endpoint: self.endpoint().to_owned(),
                 address: self.address(),
                 elapsed: clock::now().saturating_duration_since(started),
+                earlier: Arc::default(),
             }),
             _ => Err(self.no_answer(started)),
         }

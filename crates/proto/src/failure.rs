@@ -87,6 +87,8 @@ pub enum Limit {
     Phase(Duration),
     /// The call's overall deadline.
     Deadline,
+    /// This endpoint's share of the call's overall deadline, so that others could still be tried.
+    Share(Duration),
     /// What was left of the overall deadline no longer covered the call's reserve.
     Reserve(Duration),
 }
@@ -226,6 +228,10 @@ impl fmt::Display for Limit {
         match self {
             Self::Phase(limit) => write!(f, "the phase's limit of {limit:?} ran out"),
             Self::Deadline => f.write_str("the call's deadline passed"),
+            Self::Share(share) => write!(
+                f,
+                "the endpoint's share of the call's deadline, {share:?}, ran out"
+            ),
             Self::Reserve(reserve) => write!(
                 f,
                 "less than the reserve of {reserve:?} is left for the final reply"

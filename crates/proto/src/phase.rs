@@ -44,6 +44,8 @@ pub enum Phase {
     Reset,
     /// The QUIT command (RFC 5321 §4.1.1.10).
     Quit,
+    /// Waiting before another attempt.
+    Backoff,
 }
 
 impl Phase {
@@ -51,7 +53,7 @@ impl Phase {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every phase, in the order in which a session meets them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Checkout,
         Self::Resolve,
         Self::Connect,
@@ -67,6 +69,7 @@ impl Phase {
         Self::DataTermination,
         Self::Reset,
         Self::Quit,
+        Self::Backoff,
     ];
 
     /// The phase's name in plans, tables and on the command line, such as `data-termination`.
@@ -88,6 +91,7 @@ impl Phase {
             Self::DataTermination => "data-termination",
             Self::Reset => "reset",
             Self::Quit => "quit",
+            Self::Backoff => "backoff",
         }
     }
 

@@ -55,21 +55,22 @@ impl Timeouts {
     /// take the RFC's five minutes for a command; the network's own phases and QUIT are shorter,
     /// because another attempt costs little and a delivered message should not wait.
     pub const RFC5321: Self = Self::table([
-        secs(300), // checkout
-        secs(30),  // resolve
-        secs(60),  // connect
-        secs(120), // tls-handshake
-        secs(300), // greeting
-        secs(300), // ehlo
-        secs(300), // starttls
-        secs(300), // auth
-        secs(300), // mail
-        secs(300), // rcpt
-        secs(120), // data-initiation
-        secs(180), // data-block
-        secs(600), // data-termination
-        secs(30),  // reset
-        secs(5),   // quit
+        secs(300),   // checkout
+        secs(30),    // resolve
+        secs(60),    // connect
+        secs(120),   // tls-handshake
+        secs(300),   // greeting
+        secs(300),   // ehlo
+        secs(300),   // starttls
+        secs(300),   // auth
+        secs(300),   // mail
+        secs(300),   // rcpt
+        secs(120),   // data-initiation
+        secs(180),   // data-block
+        secs(600),   // data-termination
+        secs(30),    // reset
+        secs(5),     // quit
+        secs(1_800), // backoff: RFC 5321 §4.5.4.1 asks for half an hour between attempts
     ]);
 
     /// For a person or a web request that waits. Ten seconds a command, more for a greeting that
@@ -91,6 +92,7 @@ impl Timeouts {
         secs(120), // data-termination
         secs(5),   // reset
         secs(2),   // quit
+        secs(10),  // backoff
     ]);
 
     const fn table(limits: [Duration; Phase::COUNT]) -> Self {

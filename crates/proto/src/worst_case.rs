@@ -53,7 +53,8 @@ impl WorstCase {
                     | Phase::TlsHandshake
                     | Phase::StartTls
                     | Phase::Auth
-                    | Phase::Reset => 0,
+                    | Phase::Reset
+                    | Phase::Backoff => 0,
                     _ => 1,
                 };
                 let limit = timeouts.of(phase);
@@ -103,6 +104,29 @@ impl WorstCase {
         self.plus(Phase::TlsHandshake, u64::from(security != Security::None))
             .plus(Phase::StartTls, starttls)
             .plus(Phase::Ehlo, starttls)
+    }
+
+    /// All of it, this many times.
+    #[must_use]
+    pub fn repeated(mut self, times: u64) -> Self {
+        let factor = u32::try_from(times).unwrap_or(u32::MAX);
+        for item in &mut self.items {
+            item.times = item.times.saturating_mul(times);
+            item.transfer = item.transfer.saturating_mul(factor);
+        }
+        self
+    }
+
+    /// This and then the other, under the same timeouts.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        for item in &other.items {
+            self = self.plus(item.phase, item.times);
+            if let Some(sum) = self.items.iter_mut().find(|sum| sum.phase == item.phase) {
+                sum.transfer = sum.transfer.saturating_add(item.transfer);
+            }
+        }
+        self
     }
 
     /// The sum.

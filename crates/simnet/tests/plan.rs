@@ -101,7 +101,9 @@ fn what_is_wrong_is_said_with_line_and_column() {
     assert!(error("v1 | rcpt: close; reset").contains("expected one clause each"));
     assert!(error("v1 | rcpt: commit").contains("only data-termination can"));
     assert!(error("v1 | rcpt#0: stall").contains("a number from 1 to 65535"));
-    assert!(error("v1 | checkout: stall").contains("waits on the pool and on no peer"));
+    for own in ["checkout", "backoff"] {
+        assert!(error(&format!("v1 | {own}: stall")).contains("the client waits for itself"));
+    }
     assert!(error("v1 | tls-handshake: stal").contains("stall, close, reset or corrupt"));
     assert!(error("v1 | tls-handshake#2: stall").contains("the place without a number"));
     assert!(error("v1 | tls-handshake: certificate bad").contains("not-yet-valid, wrong-name"));
@@ -118,7 +120,7 @@ fn what_is_wrong_is_said_with_line_and_column() {
 fn every_named_fault_is_a_plan_and_no_phase_of_this_release_is_without() {
     for phase in Phase::ALL {
         let faults = vocabulary::faults(phase, Duration::from_secs(10));
-        let reached = !matches!(phase, Phase::Checkout | Phase::Auth);
+        let reached = !matches!(phase, Phase::Checkout | Phase::Backoff | Phase::Auth);
         assert_eq!(!faults.is_empty(), reached, "{phase}");
         for fault in faults {
             assert!(!fault.plan.rules.is_empty(), "{phase}/{}", fault.name);
@@ -175,6 +177,7 @@ fn rule() -> impl Strategy<Value = Rule> {
             !matches!(
                 p,
                 Phase::Checkout
+                    | Phase::Backoff
                     | Phase::Resolve
                     | Phase::Connect
                     | Phase::TlsHandshake

@@ -75,7 +75,7 @@ impl Breaker {
 /// Whether a failed dial says something about the server, and not about who dialled.
 pub(super) fn blames_server(kind: &FailureKind) -> bool {
     match kind {
-        FailureKind::TimedOut(limit) => matches!(limit, Limit::Phase(_)),
+        FailureKind::TimedOut(limit) => matches!(limit, Limit::Phase(_) | Limit::Share(_)),
         FailureKind::Refused
         | FailureKind::Protocol(_)
         | FailureKind::Closed

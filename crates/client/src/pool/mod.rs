@@ -214,14 +214,14 @@ impl<C: Connector> Pool<C> {
             .state(self.shared.settings.pause, clock::now())
     }
 
-    /// The longest that [`send`](Self::send) can last: the client's promise, a checkout before it,
-    /// and once more the first reply, where a connection that was at rest turns out to be closed
+    /// The longest that [`send`](Self::send) can last: one attempt of the client's, a checkout before
+    /// it, and once more the first reply, where a connection that was at rest turns out to be closed
     /// and a new one takes its place.
     #[must_use]
     pub fn worst_case(&self, recipients: usize, octets: u64) -> WorstCase {
         self.shared
             .client
-            .worst_case(recipients, octets)
+            .attempt_worst_case(recipients, octets)
             .plus(Phase::Checkout, 1)
             .plus(Phase::Reset, 1)
             .plus(Phase::Mail, 1)
@@ -231,7 +231,8 @@ impl<C: Connector> Pool<C> {
     ///
     /// A connection that was at rest may have been closed by the server in the very moment in which
     /// it is used. If nothing of the transaction was answered the message goes over a new
-    /// connection, once, within the same bounds. Nothing else is ever sent again.
+    /// connection, once, within the same bounds. Nothing else is ever sent again: the client's
+    /// [`Retry`](crate::Retry) policy is for [`Client::send`], which has no one waiting behind it.
     ///
     /// Ends within [`worst_case`](Self::worst_case), and within `bounds`.
     ///

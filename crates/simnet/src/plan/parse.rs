@@ -217,9 +217,9 @@ impl<'a> Cursor<'a> {
         match (word, nth) {
             ("link", None) => self.link(),
             ("resolve", None) => self.resolve(),
-            ("checkout", _) => {
+            ("checkout" | "backoff", _) => {
                 self.at = start;
-                self.fail("another phase: a checkout waits on the pool and on no peer")
+                self.fail("another phase: the client waits for itself here and for no peer")
             }
             ("tls-handshake", None) => Ok(Rule::Tls(self.tls()?)),
             ("link" | "resolve" | "tls-handshake", _) | ("data-block", Some(_)) => {
@@ -237,7 +237,8 @@ impl<'a> Cursor<'a> {
                 }
                 Err(_) => {
                     self.at = start;
-                    let places = Phase::ALL.iter().filter(|phase| **phase != Phase::Checkout);
+                    let own = [Phase::Checkout, Phase::Backoff];
+                    let places = Phase::ALL.iter().filter(|phase| !own.contains(phase));
                     let names: Vec<_> = places.map(|phase| phase.name()).collect();
                     self.fail(format!("a place: link, {}", names.join(", ")))
                 }

@@ -29,8 +29,8 @@ const SILENCE: &str =
 #[must_use]
 pub fn faults(phase: Phase, scale: Duration) -> Vec<NamedFault> {
     match phase {
-        // A pool's own wait: no peer can be at fault.
-        Phase::Checkout | Phase::Auth => Vec::new(),
+        // The client's own waits: no peer can be at fault.
+        Phase::Checkout | Phase::Backoff | Phase::Auth => Vec::new(),
         Phase::TlsHandshake => tls(scale),
         Phase::Resolve => resolve(scale),
         Phase::Connect => connect(scale),

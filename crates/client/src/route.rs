@@ -1,0 +1,96 @@
+//! Failover: from a client's endpoints to one connection at rest.
+
+use std::time::{Duration, Instant};
+
+use proto::{Bounds, FailureKind, Limit};
+
+use crate::client::Client;
+use crate::clock;
+use crate::connection::Connection;
+use crate::connector::Connector;
+use crate::endpoint::Order;
+use crate::error::Error;
+use crate::guard::Guard;
+
+/// What one endpoint may use for being dialled.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    bounds: Bounds,
+    /// What is named when it runs out, if that is not the call's own deadline.
+    limit: Option<Limit>,
+}
+
+impl Share {
+    /// An equal share, among the endpoints that are left, of what is left of the call's deadline
+    /// without its reserve. What one does not use is divided among the others; the last one has
+    /// all of it.
+    fn of(bounds: Bounds, left: usize, now: Instant) -> Self {
+        let whole = Self {
+            bounds,
+            limit: None,
+        };
+        let (Some(deadline), Ok(left @ 2..)) = (bounds.deadline, u32::try_from(left)) else {
+            return whole;
+        };
+        let until = deadline.checked_sub(bounds.reserve).unwrap_or(deadline);
+        let share = until.saturating_duration_since(now) / left;
+        let mut bounds = bounds;
+        bounds.deadline = now.checked_add(share);
+        bounds.reserve = Duration::ZERO;
+        Self {
+            bounds,
+            limit: Some(Limit::Share(share)),
+        }
+    }
+}
+
+impl<C: Connector> Client<C> {
+    /// Dials the endpoints in the order of chance and priority.
+    pub(crate) async fn dial(
+        &self,
+        guard: &mut Guard,
+        bounds: Bounds,
+    ) -> Result<Connection<C::Stream>, Error> {
+        let started = clock::now();
+        match self.dial_in(&self.order(), guard, bounds).await {
+            Ok((connection, _)) => Ok(connection),
+            Err(mut error) => {
+                error.lasted(clock::now().saturating_duration_since(started));
+                Err(error)
+            }
+        }
+    }
+
+    /// Dials the endpoints in this order until one has a connection at rest, and says which.
+    pub(crate) async fn dial_in(
+        &self,
+        order: &Order,
+        guard: &mut Guard,
+        bounds: Bounds,
+    ) -> Result<(Connection<C::Stream>, usize), Error> {
+        let mut earlier: Vec<Error> = Vec::new();
+        let mut places = order.places().iter().copied();
+        loop {
+            // There is always an endpoint: the builder begins with one.
+            let place = places.next().unwrap_or_default();
+            let share = Share::of(bounds, places.len() + 1, clock::now());
+            let mut error = match self.dial_one(place, guard, share.bounds).await {
+                Ok(mut connection) => {
+                    connection.pass_over(earlier);
+                    return Ok((connection, place));
+                }
+                Err(error) => error,
+            };
+            if let (FailureKind::TimedOut(Limit::Deadline), Some(limit)) =
+                (error.kind(), share.limit)
+            {
+                error.name_limit(limit);
+            }
+            // A 5yz is what the next one would say, too.
+            if places.len() == 0 || !error.is_transient() {
+                return Err(error.behind(earlier));
+            }
+            earlier.push(error);
+        }
+    }
+}
