@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use postbound::{
-    Bounds, Client, ClientBuilder, Endpoint, Envelope, Error, FailureKind, Limit, Outcome, Phase,
-    TcpConnector, Timeouts,
+    Bounds, Client, ClientBuilder, ClientError, Endpoint, Envelope, Error, FailureKind, Limit,
+    Outcome, Phase, Security, TcpConnector, Timeouts,
 };
 use postbound_harness::run::paused;
 use simnet::Double;
@@ -100,6 +100,39 @@ fn the_next_server_takes_it_when_one_cannot() {
             assert_eq!(topology.client_streams(), 0);
         });
     }
+}
+
+#[test]
+fn a_server_without_the_required_tls_is_passed_over_and_never_for_one_in_clear() {
+    paused(async {
+        let required = |builder: Settings| builder.security(Security::StartTls);
+        let (topology, client) = servers(&["v1", "v1"], required);
+        let error = client
+            .send(&envelope(), MESSAGE, secs(60))
+            .await
+            .unwrap_err();
+        assert_eq!(error.earlier().len(), 1);
+        assert_eq!(error.endpoint(), "mx2.example:25");
+        assert_eq!(topology.ledger().committed(), 0);
+        let mixed = Client::submission("mx1.example").endpoint(
+            Endpoint::new("mx2.example", 25)
+                .unwrap()
+                .security(Security::None),
+        );
+        assert_eq!(mixed.build().unwrap_err(), ClientError::MixedSecurity);
+        let both = Client::submission("mx1.example").endpoint(
+            Endpoint::new("mx1.example", 587)
+                .unwrap()
+                .security(Security::StartTls),
+        );
+        let promise = both.build().unwrap().worst_case(1, 100);
+        let times = |phase| {
+            let rows = promise.items();
+            rows.iter().find(|row| row.phase == phase).unwrap().times
+        };
+        let tls = [Phase::TlsHandshake, Phase::StartTls, Phase::Ehlo].map(times);
+        assert_eq!(tls, [2, 1, 5]);
+    });
 }
 
 #[test]

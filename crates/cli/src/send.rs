@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use postbound::{
-    Bounds, CancellationToken, Client, EhloName, Envelope, Error, ForwardPath, LineEndings, Phase,
-    Receipt, Recipient, Require, ReversePath, Security, Timeouts, Timings, Tls, WorstCase,
+    Bounds, CancellationToken, Client, EhloName, Endpoint, Envelope, Error, ForwardPath,
+    LineEndings, Phase, Receipt, Recipient, Require, Retry, ReversePath, Security, Timeouts,
+    Timings, Tls,
 };
 use serde_json::{Value, json};
 
@@ -18,10 +19,11 @@ use crate::{duration, runtime};
 /// The spelling of options follows swaks where they mean the same.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The server: a domain or an IP address, with the port behind a colon if need be
-    #[arg(short, long, value_name = "HOST[:PORT]")]
-    server: String,
-    /// The server's port [default: 465 with --tls implicit, else 25]
+    /// The server: a domain or an IP address, with the port behind a colon if need be. Given again,
+    /// the next one is dialled when those before it can't be had
+    #[arg(short, long, required = true, value_name = "HOST[:PORT]")]
+    server: Vec<String>,
+    /// The port of servers that name none [default: 465 with --tls implicit, else 25]
     #[arg(short, long)]
     port: Option<u16>,
     /// The reverse-path; empty or `<>` for the null reverse-path
@@ -67,6 +69,12 @@ pub(crate) struct Arguments {
     /// The limit of one phase, such as greeting=20s; may be given again
     #[arg(long, value_name = "PHASE=TIME")]
     limit: Vec<String>,
+    /// Try up to this many times more if a failure may pass. Never after an ambiguous outcome
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..100), value_name = "TIMES")]
+    retry: u32,
+    /// With --retry: try again after an ambiguous outcome, too. RECIPIENTS MAY GET THE MESSAGE TWICE
+    #[arg(long, requires = "retry")]
+    may_duplicate: bool,
     /// Send nothing unless every recipient is accepted
     #[arg(long)]
     require_all: bool,
@@ -112,9 +120,28 @@ fn timeouts(arguments: &Arguments) -> Result<Timeouts, Stop> {
     Ok(timeouts)
 }
 
+/// The servers, each tried after those that were given before it.
+fn endpoints(arguments: &Arguments) -> Result<Vec<Endpoint>, Stop> {
+    let open = |text: &String| !matches!(server(text), Ok((_, Some(_))));
+    if arguments.port.is_some() && !arguments.server.iter().any(open) {
+        return Err(usage("the port is given twice, in --server and in --port"));
+    }
+    let usual = match arguments.tls {
+        Security::Implicit => 465,
+        _ => 25,
+    };
+    let mut endpoints = Vec::new();
+    for (priority, text) in (0..=u16::MAX).zip(&arguments.server) {
+        let (host, port) = server(text)?;
+        let port = port.or(arguments.port).unwrap_or(usual);
+        let endpoint = Endpoint::new(host, port).map_err(usage)?;
+        endpoints.push(endpoint.priority(priority));
+    }
+    Ok(endpoints)
+}
+
 /// Host and port, with an IPv6 address in brackets if a port follows it.
-fn server(arguments: &Arguments) -> Result<(String, u16), Stop> {
-    let text = &arguments.server;
+fn server(text: &str) -> Result<(&str, Option<u16>), Stop> {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest
             .split_once(']')
@@ -124,20 +151,25 @@ fn server(arguments: &Arguments) -> Result<(String, u16), Stop> {
         let (host, port) = text.split_once(':').unwrap_or((text, ""));
         (host, Some(port))
     } else {
-        (text.as_str(), None)
+        (text, None)
     };
-    let port = match (port, arguments.port) {
-        (Some(_), Some(_)) => {
-            return Err(usage("the port is given twice, in --server and in --port"));
+    let port = match port.map(str::parse) {
+        None => None,
+        Some(Ok(port)) => Some(port),
+        Some(Err(_)) => {
+            let port = port.unwrap_or_default();
+            return Err(usage(format!("--server {text:?}: {port:?} is no port")));
         }
-        (Some(port), None) => port
-            .parse()
-            .map_err(|_| usage(format!("--server {text:?}: {port:?} is no port")))?,
-        (None, Some(port)) => port,
-        (None, None) if arguments.tls == Security::Implicit => 465,
-        (None, None) => 25,
     };
-    Ok((host.to_owned(), port))
+    Ok((host, port))
+}
+
+fn retry(arguments: &Arguments) -> Retry {
+    let retry = Retry::attempts(arguments.retry.saturating_add(1));
+    match arguments.may_duplicate {
+        true => retry.may_duplicate(),
+        false => retry,
+    }
 }
 
 fn message(arguments: &Arguments) -> Result<Vec<u8>, Stop> {
@@ -179,7 +211,10 @@ fn trust(arguments: &Arguments) -> Result<Tls, Stop> {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     let timeouts = timeouts(arguments)?;
-    let (host, port) = server(arguments)?;
+    let mut endpoints = endpoints(arguments)?.into_iter();
+    let Some(first) = endpoints.next() else {
+        return Err(usage("there is no --server"));
+    };
     let require = if arguments.require_all {
         Require::AllRecipients
     } else {
@@ -190,7 +225,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     } else {
         LineEndings::Normalize
     };
-    let mut builder = Client::builder(host, port)
+    let mut builder = endpoints
+        .fold(
+            Client::builder(first.host(), first.port()),
+            |builder, next| builder.endpoint(next),
+        )
+        .retry(retry(arguments))
         .timeouts(timeouts)
         .require(require)
         .line_endings(line_endings);
@@ -206,12 +246,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
         Envelope::new(arguments.from.clone(), arguments.to.iter().cloned()).map_err(usage)?;
     let message = message(arguments)?;
     if arguments.plan {
-        let octets = postbound::wire_octets(&message);
-        show_promise(
-            arguments,
-            &client.worst_case(arguments.to.len(), octets),
-            octets,
-        );
+        show_promise(arguments, &client, &message);
         return Ok(exit::OK);
     }
     let token = CancellationToken::new();
@@ -244,7 +279,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     Ok(exit::code(&result))
 }
 
-fn show_promise(arguments: &Arguments, promise: &WorstCase, octets: u64) {
+fn show_promise(arguments: &Arguments, client: &Client, message: &[u8]) {
+    let octets = postbound::wire_octets(message);
+    let promise = client.worst_case(arguments.to.len(), octets);
     println!("{promise}");
     let total = promise.total();
     let most = arguments
@@ -279,6 +316,7 @@ pub(crate) fn describe(result: &Result<Receipt, Error>) -> String {
                 brief(receipt.elapsed())
             ));
             lines.push(format!("  waits: {}", waits(receipt.timings())));
+            lines.extend(receipt.earlier().iter().map(before));
         }
         Err(error) => {
             lines.push(format!("{}: {error}", error.outcome()));
@@ -298,10 +336,16 @@ pub(crate) fn describe(result: &Result<Receipt, Error>) -> String {
                 lines.push(format!("  {} {}", recipient.path(), said(recipient)));
             }
             lines.push(format!("  waits: {}", waits(error.timings())));
+            lines.extend(error.earlier().iter().map(before));
         }
     }
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// A failure that came before, on one line.
+fn before(error: &Error) -> String {
+    format!("  before that: {error}")
 }
 
 /// A duration as people read it.
@@ -342,6 +386,12 @@ fn as_json(result: &Result<Receipt, Error>) -> Value {
             .collect::<serde_json::Map<_, _>>()
             .into()
     };
+    let earlier = |errors: &[Error]| -> Vec<Value> {
+        errors
+            .iter()
+            .map(|e| json!({"endpoint": e.endpoint(), "phase": e.phase().name(), "error": e.kind().to_string(), "outcome": e.outcome().to_string(), "elapsed": e.elapsed().as_secs_f64()}))
+            .collect()
+    };
     match result {
         Ok(receipt) => json!({
             "outcome": "accepted",
@@ -349,6 +399,7 @@ fn as_json(result: &Result<Receipt, Error>) -> Value {
             "address": receipt.address().to_string(),
             "reply": receipt.reply().to_string(),
             "recipients": recipients(receipt.recipients()),
+            "earlier": earlier(receipt.earlier()),
             "octets": receipt.octets(),
             "elapsed": receipt.elapsed().as_secs_f64(),
             "phases": timings(receipt.timings()),
@@ -362,6 +413,7 @@ fn as_json(result: &Result<Receipt, Error>) -> Value {
             "cause": std::error::Error::source(error).map(ToString::to_string),
             "reply": error.reply().map(ToString::to_string),
             "recipients": recipients(error.recipients()),
+            "earlier": earlier(error.earlier()),
             "elapsed": error.elapsed().as_secs_f64(),
             "phases": timings(error.timings()),
         }),

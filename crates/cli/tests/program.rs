@@ -224,6 +224,57 @@ fn an_interrupt_ends_it_at_once_and_says_what_became_of_the_message() {
 }
 
 #[test]
+fn the_next_server_takes_it_and_the_summary_says_so() {
+    let (dead, alive) = (
+        Server::start(&["greeting: reply 421 4.3.2 closing; close"], &[]),
+        Server::start(&[], &[]),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let message = message(folder.path());
+    let mut arguments = dead.send(&message, &["--server", &alive.address]);
+    let (code, text) = said(&run(&arguments));
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains(&format!("accepted by {}", alive.address)),
+        "{text}"
+    );
+    assert!(
+        text.contains("before that: greeting: the server refused: 421"),
+        "{text}"
+    );
+    arguments.push("--json");
+    let value: Value = serde_json::from_slice(&run(&arguments).stdout).unwrap();
+    assert_eq!(value["endpoint"], alive.address);
+    assert_eq!(value["earlier"][0]["endpoint"], dead.address);
+    assert_eq!(value["earlier"][0]["phase"], "greeting");
+    arguments.extend(["--retry", "2", "--timeout", "2s", "--plan"]);
+    let (code, text) = said(&run(&arguments));
+    assert_eq!(code, 0, "{text}");
+    let times = |phase: &str| {
+        let row = text.lines().find(|line| line.starts_with(phase));
+        row.and_then(|row| row.split_whitespace().nth(1))
+            .unwrap_or("none")
+    };
+    assert_eq!(
+        (times("greeting"), times("mail"), times("backoff")),
+        ("6", "3", "2")
+    );
+}
+
+#[test]
+fn a_failure_that_passes_is_tried_again_only_if_asked_to() {
+    let server = Server::start(&["mail: reply 451 4.3.0 later"], &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let message = message(folder.path());
+    let (code, text) = said(&run(&server.send(&message, &[])));
+    assert_eq!(code, 23, "{text}");
+    assert!(!text.contains("before that"), "{text}");
+    let (code, text) = said(&run(&server.send(&message, &["--retry", "1"])));
+    assert_eq!(code, 23, "{text}");
+    assert_eq!(text.matches("before that: mail").count(), 1, "{text}");
+}
+
+#[test]
 fn a_dry_run_shows_the_promise_and_sends_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let message = message(folder.path());

@@ -24,13 +24,13 @@ impl<C: Connector> Client<C> {
         envelope: &Envelope,
         mut message: Message<'_>,
         bounds: Bounds,
+        mut order: Order,
     ) -> Result<Receipt, Error> {
         let started = clock::now();
         let longest = self.timeouts().of(Phase::Backoff);
         let until = bounds
             .deadline
             .map(|deadline| deadline.checked_sub(bounds.reserve).unwrap_or(deadline));
-        let mut order = self.order();
         let mut earlier: Vec<Error> = Vec::new();
         let mut attempts = 0;
         self.retry().begin(started);
@@ -83,7 +83,7 @@ impl<C: Connector> Client<C> {
         order: &mut Order,
     ) -> Result<(Receipt, Connection<C::Stream>), Error> {
         let started = clock::now();
-        let (mut connection, place) = self.dial_in(order, guard, bounds).await?;
+        let (mut connection, endpoint) = self.dial_in(order, guard, bounds).await?;
         let dialled = *connection.timings();
         let settings = Settings::new(self.options());
         let result = connection
@@ -98,7 +98,7 @@ impl<C: Connector> Client<C> {
             Err(mut error) => {
                 // A server that answers, even if it says no, is as good as the others.
                 if !error.is_refused() || error.is_closing() {
-                    order.put_last(place);
+                    order.put_last(&endpoint);
                 }
                 error.merge_dial(&dialled, clock::now().saturating_duration_since(started));
                 Err(error.behind(connection.take_passed_over()))

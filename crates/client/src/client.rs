@@ -49,7 +49,8 @@ pub struct Client<C = TcpConnector> {
 struct Inner<C> {
     endpoints: Endpoints,
     config: Config,
-    tls: Option<Prepared>,
+    /// For each mode of TLS that an endpoint has, and for that of the client.
+    tls: Vec<(Security, Prepared)>,
     options: TransactionOptions,
     attempt_delay: Duration,
     retry: Retry,
@@ -150,8 +151,8 @@ impl<C> Client<C> {
     }
 
     /// The longest that [`send`](Self::send) can last with this client's settings, itemised by phase:
-    /// [`Timeouts::worst_case`], with every endpoint dialled in every attempt that [`Retry`] allows,
-    /// and the waits between them.
+    /// [`Timeouts::worst_case`] and what TLS adds to it, with every endpoint dialled in every attempt
+    /// that [`Retry`] allows, and the waits between them.
     ///
     /// ```
     /// use postbound::{Client, Endpoint, Phase, Retry};
@@ -169,25 +170,60 @@ impl<C> Client<C> {
     /// ```
     #[must_use]
     pub fn worst_case(&self, recipients: usize, octets: u64) -> WorstCase {
+        self.attempts_worst_case(self.securities(), recipients, octets)
+    }
+
+    /// The same with another number of endpoints.
+    pub(crate) fn attempts_worst_case(
+        &self,
+        endpoints: impl IntoIterator<Item = Security>,
+        recipients: usize,
+        octets: u64,
+    ) -> WorstCase {
         let attempts = u64::from(self.retry().max_attempts());
         let quit = self.timeouts().worst_case(0, 0);
-        self.attempt_worst_case(recipients, octets)
+        self.attempt_worst_case(endpoints, recipients, octets)
             .repeated(attempts)
             .and(&quit.between(Phase::Quit, Phase::Quit))
             .plus(Phase::Backoff, attempts - 1)
     }
 
     /// The same of one attempt, up to the final reply.
-    pub(crate) fn attempt_worst_case(&self, recipients: usize, octets: u64) -> WorstCase {
+    pub(crate) fn attempt_worst_case(
+        &self,
+        endpoints: impl IntoIterator<Item = Security>,
+        recipients: usize,
+        octets: u64,
+    ) -> WorstCase {
         let one = self.timeouts().worst_case(recipients, octets);
-        let dials = u64::try_from(self.inner.endpoints.len()).unwrap_or(u64::MAX);
-        one.between(Phase::Resolve, Phase::Auth)
-            .repeated(dials)
-            .and(&one.between(Phase::Mail, Phase::DataTermination))
+        let dial = one.between(Phase::Resolve, Phase::Auth);
+        endpoints.into_iter().fold(
+            one.between(Phase::Mail, Phase::DataTermination),
+            |sum, security| sum.and(&dial).plus_security(security),
+        )
     }
 
     pub(crate) fn options(&self) -> TransactionOptions {
         self.inner.options
+    }
+
+    /// The mode of TLS of each endpoint.
+    pub(crate) fn securities(&self) -> impl Iterator<Item = Security> {
+        let default = self.security();
+        self.endpoints()
+            .map(move |endpoint| endpoint.security_or(default))
+    }
+
+    /// What TLS needs for this endpoint. One whose host can be no name of a server has none, and its
+    /// handshake fails.
+    fn tls_for(&self, endpoint: &Endpoint, security: Security) -> Option<Prepared> {
+        let mut known = self.inner.tls.iter();
+        let (_, prepared) = known.find(|(known, _)| *known == security)?;
+        prepared.named(endpoint.host()).ok()
+    }
+
+    pub(crate) fn first(&self) -> &Endpoint {
+        &self.inner.endpoints.first
     }
 
     pub(crate) fn retry(&self) -> &Retry {
@@ -199,7 +235,7 @@ impl<C> Client<C> {
     }
 
     pub(crate) fn order(&self) -> Order {
-        Order::new(&self.inner.endpoints, &self.inner.seed)
+        Order::new(self.inner.endpoints.iter(), &self.inner.seed)
     }
 }
 
@@ -207,7 +243,8 @@ impl<C: Connector> Client<C> {
     /// Opens a connection, waits for the greeting and says EHLO.
     ///
     /// Ends within the limits of [`Phase::Resolve`], [`Phase::Connect`], [`Phase::Greeting`] and twice
-    /// [`Phase::Ehlo`] (HELO is tried after a 500, 502 or 504), and within `bounds`. With several
+    /// [`Phase::Ehlo`] (HELO is tried after a 500, 502 or 504), with TLS of [`Phase::TlsHandshake`], with
+    /// STARTTLS of [`Phase::StartTls`] and one more of `Ehlo`, and within `bounds`. With several
     /// [endpoints](ClientBuilder::endpoint) the next one is dialled when one can't be had, and each
     /// has these limits.
     ///
@@ -242,27 +279,28 @@ impl<C: Connector> Client<C> {
     ) -> Result<Receipt, Error> {
         let (bounds, tokens) = bounds.into().start();
         let mut guard = Guard::new(tokens);
-        self.deliver(&mut guard, envelope, message.into(), bounds)
+        let order = self.order();
+        self.deliver(&mut guard, envelope, message.into(), bounds, order)
             .await
     }
 
-    /// Dials the endpoint at this place of the list, and no other.
+    /// Dials this endpoint and no other.
     pub(crate) async fn dial_one(
         &self,
-        place: usize,
+        endpoint: &Endpoint,
         guard: &mut Guard,
         bounds: proto::Bounds,
     ) -> Result<Connection<C::Stream>, Error> {
         let started = clock::now();
         let mut timings = Timings::default();
-        let endpoint = self.inner.endpoints.at(place);
         let Inner {
             config,
-            tls,
             attempt_delay,
             connector,
             ..
         } = &*self.inner;
+        let security = endpoint.security_or(config.security);
+        let tls = self.tls_for(endpoint, security);
         let dial = Dial {
             connector,
             host: endpoint.host(),
@@ -284,19 +322,19 @@ impl<C: Connector> Client<C> {
         };
         let handshake = Handshake {
             tls: tls.as_ref(),
-            security: config.security,
+            security,
             timeouts: &config.timeouts,
             limits: &config.limits,
             bounds,
         };
-        let (stream, facts) = if config.security == Security::Implicit {
+        let (stream, facts) = if security == Security::Implicit {
             let (spent, result) = handshake.run(guard, dialled.stream).await;
             timings.add(Phase::TlsHandshake, spent);
             match result {
                 Ok((stream, facts)) => (stream, Some(facts)),
                 Err((failure, cause)) => {
                     let context = error::Context {
-                        endpoint: self.endpoint(),
+                        endpoint: endpoint.to_string(),
                         address: Some(dialled.address),
                         elapsed: clock::now().saturating_duration_since(started),
                         timings,
@@ -309,7 +347,9 @@ impl<C: Connector> Client<C> {
         } else {
             (Transport::Plain(dialled.stream), None)
         };
-        let session = Session::open(config.clone(), bounds, clock::now());
+        let mut config = config.clone();
+        config.security = security;
+        let session = Session::open(config, bounds, clock::now());
         let mut connection = Connection::new(
             stream,
             facts,
@@ -349,8 +389,9 @@ pub struct ClientBuilder<C> {
 
 impl<C> ClientBuilder<C> {
     /// One more server to send to. The next one is dialled when one can't be reached, breaks the
-    /// protocol or answers its greeting or EHLO with a 4yz; never after a 5yz, which the next one
-    /// would say, too, and never once a transaction has begun: that is [`retry`](Self::retry)'s.
+    /// protocol, can't be encrypted as it has to, or answers its greeting or EHLO with a 4yz; never
+    /// after a 5yz, which the next one would say, too, and never once a transaction has begun: that
+    /// is [`retry`](Self::retry)'s. Either all endpoints require TLS or none does.
     ///
     /// If the call has a deadline, each endpoint may use an equal share, among those that are left, of
     /// what is left of it without the reserve; the last one has all of it. So a call of 30 s gives
@@ -466,10 +507,21 @@ impl<C> ClientBuilder<C> {
         config.timeouts = self.timeouts;
         config.limits = self.limits;
         config.masked = self.masked;
-        let tls = match self.security {
-            Security::None => None,
-            security => Some(self.tls.prepare(security, &self.host)?),
-        };
+        let security = self.security;
+        let required = |endpoint: &Endpoint| endpoint.security_or(security).is_required();
+        let first = required(&self.endpoints.first);
+        if self.endpoints.iter().any(|other| required(other) != first) {
+            return Err(ClientError::MixedSecurity);
+        }
+        let mut tls: Vec<(Security, Prepared)> = Vec::new();
+        for endpoint in self.endpoints.iter() {
+            let security = endpoint.security_or(security);
+            match tls.iter().find(|(known, _)| *known == security) {
+                _ if security == Security::None => {}
+                Some((_, known)) => drop(known.named(endpoint.host())?),
+                None => tls.push((security, self.tls.prepare(security, endpoint.host())?)),
+            }
+        }
         Ok(Client {
             inner: Arc::new(Inner {
                 endpoints: self.endpoints,
@@ -518,6 +570,9 @@ pub enum ClientError {
     HostLength,
     /// The port is zero.
     Port,
+    /// Some endpoints require TLS and others do not: whoever keeps the client from the former would
+    /// have it send in clear.
+    MixedSecurity,
     /// TLS can't be had as it is wanted: why.
     Tls(String),
 }
@@ -532,6 +587,9 @@ impl fmt::Display for ClientError {
             ),
             Self::HostLength => f.write_str(
                 "the host is no domain: it needs 1 to 253 characters in labels of 1 to 63",
+            ),
+            Self::MixedSecurity => f.write_str(
+                "some endpoints require TLS and others do not; require it of all, or make two clients",
             ),
             Self::Tls(why) => write!(f, "TLS can't be had: {why}"),
             Self::Port => f.write_str("the port is 0; SMTP relays listen on 25, submission on 587"),

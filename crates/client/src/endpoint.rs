@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use proto::Security;
+
 use crate::client::{ClientError, check_host};
 use crate::seed::Seed;
 
@@ -11,9 +13,9 @@ use crate::seed::Seed;
 /// random order that favours the heavier ones.
 ///
 /// ```
-/// use postbound::{Client, Endpoint};
-/// let client = Client::builder("smtp.example.org", 587)
-///     .endpoint(Endpoint::new("smtp.example.org", 2587)?.priority(1))
+/// use postbound::{Client, Endpoint, Security};
+/// let client = Client::submission_starttls("smtp.example.org")
+///     .endpoint(Endpoint::new("smtp.example.org", 465)?.security(Security::Implicit).priority(1))
 ///     .endpoint(Endpoint::new("backup.example.org", 587)?.priority(2))
 ///     .build()?;
 /// assert_eq!(client.endpoints().count(), 3);
@@ -23,6 +25,8 @@ use crate::seed::Seed;
 pub struct Endpoint {
     host: String,
     port: u16,
+    /// `None` is the client's.
+    security: Option<Security>,
     priority: u16,
     weight: u16,
 }
@@ -42,6 +46,7 @@ impl Endpoint {
         Self {
             host,
             port,
+            security: None,
             priority: 0,
             weight: 1,
         }
@@ -53,6 +58,18 @@ impl Endpoint {
             return Err(ClientError::Port);
         }
         Ok(())
+    }
+
+    /// Whether and when a connection to it is encrypted. Default: as the client's
+    /// [`security`](crate::ClientBuilder::security) says.
+    #[must_use]
+    pub const fn security(mut self, security: Security) -> Self {
+        self.security = Some(security);
+        self
+    }
+
+    pub(crate) fn security_or(&self, default: Security) -> Security {
+        self.security.unwrap_or(default)
     }
 
     /// Tried before every endpoint of a higher priority. Default 0.
@@ -106,92 +123,84 @@ impl Endpoints {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Endpoint> {
         std::iter::once(&self.first).chain(&self.others)
     }
-
-    pub(crate) fn len(&self) -> usize {
-        1 + self.others.len()
-    }
-
-    /// The endpoint at this place, counted from 0.
-    pub(crate) fn at(&self, place: usize) -> &Endpoint {
-        self.iter().nth(place).unwrap_or(&self.first)
-    }
 }
 
-/// The order in which a call tries endpoints, by their places in the client's list.
+/// The endpoints of one call, in the order in which it tries them.
 #[derive(Clone, Debug)]
-pub(crate) struct Order(Vec<usize>);
+pub(crate) struct Order(Vec<Endpoint>);
 
 impl Order {
     /// By priority; equals by weight and chance.
-    pub(crate) fn new(endpoints: &Endpoints, seed: &Seed) -> Self {
-        let mut left: Vec<usize> = (0..endpoints.len()).collect();
-        let of = |place: usize| {
-            let Endpoint {
-                priority, weight, ..
-            } = endpoints.at(place);
-            (*priority, *weight)
-        };
-        left.sort_by_key(|&place| of(place).0);
+    pub(crate) fn new<'a>(endpoints: impl IntoIterator<Item = &'a Endpoint>, seed: &Seed) -> Self {
+        let mut left: Vec<Endpoint> = endpoints.into_iter().cloned().collect();
+        left.sort_by_key(|endpoint| endpoint.priority);
         let mut order = Vec::with_capacity(left.len());
-        while let Some(&first) = left.first() {
-            let priority = of(first).0;
-            let equals = left.iter().take_while(|&&place| of(place).0 == priority);
-            let sum: u64 = equals.clone().map(|&place| u64::from(of(place).1)).sum();
-            let chosen = match sum {
-                0 => 0,
-                _ if equals.clone().nth(1).is_none() => 0,
+        while let Some(first) = left.first() {
+            let priority = first.priority;
+            let equals = || left.iter().take_while(|equal| equal.priority == priority);
+            let sum: u64 = equals().map(|equal| u64::from(equal.weight)).sum();
+            let chosen = if sum == 0 || equals().nth(1).is_none() {
+                0
+            } else {
                 // The first whose running sum of weights is over a number drawn below the whole.
-                _ => {
-                    let drawn = seed.up_to(sum - 1);
-                    let mut running = 0;
-                    equals
-                        .take_while(|&&place| {
-                            running += u64::from(of(place).1);
-                            running <= drawn
-                        })
-                        .count()
-                }
+                let drawn = seed.up_to(sum - 1);
+                let mut running = 0;
+                equals()
+                    .take_while(|equal| {
+                        running += u64::from(equal.weight);
+                        running <= drawn
+                    })
+                    .count()
             };
             order.push(left.remove(chosen));
         }
         Self(order)
     }
 
-    pub(crate) fn places(&self) -> &[usize] {
-        &self.0
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Endpoint> {
+        self.0.iter()
     }
 
-    /// This one failed in the middle of a transaction: the others come first from now on.
-    pub(crate) fn put_last(&mut self, place: usize) {
-        if let Some(at) = self.0.iter().position(|&known| known == place) {
-            let place = self.0.remove(at);
-            self.0.push(place);
+    /// No more than this many.
+    pub(crate) fn truncate(&mut self, most: usize) {
+        self.0.truncate(most);
+    }
+
+    /// This one broke off in the middle of a transaction: the others come first from now on.
+    pub(crate) fn put_last(&mut self, endpoint: &Endpoint) {
+        if let Some(at) = self.0.iter().position(|known| known == endpoint) {
+            let endpoint = self.0.remove(at);
+            self.0.push(endpoint);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Endpoint, Endpoints, Order};
+    use super::{Endpoint, Order};
     use crate::seed::Seed;
 
-    fn endpoints(of: &[(u16, u16)]) -> Endpoints {
-        let mut all = of.iter().map(|&(priority, weight)| {
-            let endpoint = Endpoint::new("mx.example", 25).unwrap();
-            endpoint.priority(priority).weight(weight)
-        });
-        Endpoints {
-            first: all.next().unwrap(),
-            others: all.collect(),
-        }
+    /// Endpoints with these priorities and weights, on the ports 1, 2 and so on.
+    fn endpoints(of: &[(u16, u16)]) -> Vec<Endpoint> {
+        (1..)
+            .zip(of)
+            .map(|(port, &(priority, weight))| {
+                let endpoint = Endpoint::new("mx.example", port).unwrap();
+                endpoint.priority(priority).weight(weight)
+            })
+            .collect()
+    }
+
+    fn ports(endpoints: &[Endpoint], seed: &Seed) -> Vec<u16> {
+        let order = Order::new(endpoints, seed);
+        order.iter().map(Endpoint::port).collect()
     }
 
     #[test]
     fn a_lower_priority_comes_first_whatever_the_weights() {
         let endpoints = endpoints(&[(2, 9), (0, 0), (1, 5)]);
         for seed in 0..50 {
-            let order = Order::new(&endpoints, &Seed::new(seed));
-            assert_eq!(order.places(), [1, 2, 0]);
+            assert_eq!(ports(&endpoints, &Seed::new(seed)), [2, 3, 1]);
         }
     }
 
@@ -199,21 +208,20 @@ mod tests {
     fn equals_come_first_as_often_as_their_weights_say() {
         let endpoints = endpoints(&[(0, 3), (0, 1), (0, 0)]);
         let seed = Seed::new(1);
-        let mut first = [0; 3];
+        let mut first = [0; 4];
         for _ in 0..4_000 {
-            let order = Order::new(&endpoints, &seed);
-            let mut sorted = order.places().to_vec();
-            first[sorted[0]] += 1;
-            sorted.sort_unstable();
-            assert_eq!(sorted, [0, 1, 2]);
+            let mut ports = ports(&endpoints, &seed);
+            first[usize::from(ports[0])] += 1;
+            ports.sort_unstable();
+            assert_eq!(ports, [1, 2, 3]);
         }
-        assert!((2_850..3_150).contains(&first[0]), "{first:?}");
-        assert_eq!(first[2], 0);
+        assert!((2_850..3_150).contains(&first[1]), "{first:?}");
+        assert_eq!(first[3], 0);
     }
 
     #[test]
     fn the_order_is_the_callers_where_nothing_is_left_to_chance() {
         let endpoints = endpoints(&[(0, 0), (0, 0), (0, 0)]);
-        assert_eq!(Order::new(&endpoints, &Seed::new(3)).places(), [0, 1, 2]);
+        assert_eq!(ports(&endpoints, &Seed::new(3)), [1, 2, 3]);
     }
 }

@@ -223,7 +223,7 @@ impl Error {
             FailureKind::Refused => self.reply().is_some_and(Reply::is_permanent_failure),
             // A server that does not offer STARTTLS may do so when it is asked again.
             FailureKind::Unsupported(what) => *what != Unsupported::StartTls,
-            FailureKind::Message(_) => true,
+            FailureKind::Message(_) | FailureKind::Domain(_) => true,
             FailureKind::Auth(error) => error.is_callers(),
             _ => false,
         }
@@ -284,6 +284,14 @@ impl Error {
                         .enhanced()
                         .is_some_and(|status| status.to_string() == "4.7.1")
             })
+    }
+
+    /// Whether there is no TLS where there has to be.
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(
+            self.kind(),
+            FailureKind::Tls(_) | FailureKind::Unsupported(Unsupported::StartTls)
+        )
     }
 
     /// Whether the server said that it closes the connection.

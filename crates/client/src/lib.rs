@@ -57,6 +57,7 @@ mod exchange;
 mod guard;
 mod handshake;
 mod message;
+mod mx;
 mod pool;
 mod receipt;
 mod resolver;
@@ -78,14 +79,15 @@ pub use error::{Attempt, Error};
 pub use exchange::Progress;
 pub use handshake::TlsFacts;
 pub use message::Message;
+pub use mx::{Delivered, Exchange, Exchanges, LookupError, Mx};
 pub use pool::{Circuit, Pool, PoolBuilder, Pooled};
 pub use proto::transparency::{LineEndings, wire_octets};
 pub use proto::{
-    BodyType, CertificateProblem, EhloName, EnhancedStatusCode, Envelope, FailureKind, ForwardPath,
-    Limit, Limits, MailParameters, NoRecipients, Outcome, PathError, Phase, ProtocolError,
-    RcptParameters, Recipient, RecipientStatus, Reply, ReplyCode, ReplyError, Require, ReversePath,
-    Security, Timeouts, TimeoutsError, Timings, TlsProblem, UnknownPhase, UnknownSecurity,
-    Unsupported, WorstCase, WorstCaseItem, ext, sasl,
+    BodyType, CertificateProblem, DomainProblem, EhloName, EnhancedStatusCode, Envelope,
+    FailureKind, ForwardPath, Limit, Limits, MailParameters, NoRecipients, Outcome, PathError,
+    Phase, ProtocolError, RcptParameters, Recipient, RecipientStatus, Reply, ReplyCode, ReplyError,
+    Require, ReversePath, Security, Timeouts, TimeoutsError, Timings, TlsProblem, UnknownPhase,
+    UnknownSecurity, Unsupported, WorstCase, WorstCaseItem, ext, sasl,
 };
 pub use receipt::Receipt;
 pub use resolver::SystemResolver;

@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::clock;
 use crate::connection::Connection;
 use crate::connector::Connector;
-use crate::endpoint::Order;
+use crate::endpoint::{Endpoint, Order};
 use crate::error::Error;
 use crate::guard::Guard;
 
@@ -67,17 +67,17 @@ impl<C: Connector> Client<C> {
         order: &Order,
         guard: &mut Guard,
         bounds: Bounds,
-    ) -> Result<(Connection<C::Stream>, usize), Error> {
+    ) -> Result<(Connection<C::Stream>, Endpoint), Error> {
         let mut earlier: Vec<Error> = Vec::new();
-        let mut places = order.places().iter().copied();
+        let mut left = order.iter();
         loop {
-            // There is always an endpoint: the builder begins with one.
-            let place = places.next().unwrap_or_default();
-            let share = Share::of(bounds, places.len() + 1, clock::now());
-            let mut error = match self.dial_one(place, guard, share.bounds).await {
+            // An order is never empty; if it were, the client's first endpoint would be tried.
+            let endpoint = left.next().unwrap_or_else(|| self.first());
+            let share = Share::of(bounds, left.len() + 1, clock::now());
+            let mut error = match self.dial_one(endpoint, guard, share.bounds).await {
                 Ok(mut connection) => {
                     connection.pass_over(earlier);
-                    return Ok((connection, place));
+                    return Ok((connection, endpoint.clone()));
                 }
                 Err(error) => error,
             };
@@ -86,8 +86,10 @@ impl<C: Connector> Client<C> {
             {
                 error.name_limit(limit);
             }
-            // A 5yz is what the next one would say, too.
-            if places.len() == 0 || !error.is_transient() {
+            // A 5yz is what the next one would say, too. Where one endpoint requires TLS all do, so
+            // that whoever breaks it here gains nothing.
+            let passes = error.is_transient() || error.is_tls();
+            if left.len() == 0 || !passes {
                 return Err(error.behind(earlier));
             }
             earlier.push(error);

@@ -118,8 +118,7 @@ impl Tls {
     pub(crate) fn prepare(&self, security: Security, host: &str) -> Result<Prepared, ClientError> {
         let tls = |error: rustls::Error| ClientError::Tls(error.to_string());
         let name = self.server_name.as_deref().unwrap_or(host);
-        let name = ServerName::try_from(name.strip_suffix('.').unwrap_or(name).to_owned())
-            .map_err(|_| ClientError::Tls(format!("{name:?} is no name of a server")))?;
+        let name = server_name(name)?;
         let insecure = security == Security::StartTlsIfOfferedInsecure;
         let mut config = match &self.config {
             Some(_) if !self.roots.is_empty() || self.only || self.identity.is_some() => {
@@ -137,6 +136,7 @@ impl Tls {
         Ok(Prepared {
             connector: TlsConnector::from(config),
             name,
+            fixed: self.server_name.is_some(),
             verified: !insecure || self.config.is_some(),
         })
     }
@@ -205,7 +205,25 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ClientError>
 pub(crate) struct Prepared {
     pub(crate) connector: TlsConnector,
     pub(crate) name: ServerName<'static>,
+    /// The name is the caller's, whatever the host.
+    fixed: bool,
     pub(crate) verified: bool,
+}
+
+impl Prepared {
+    /// The same for another host.
+    pub(crate) fn named(&self, host: &str) -> Result<Self, ClientError> {
+        let mut other = self.clone();
+        if !self.fixed {
+            other.name = server_name(host)?;
+        }
+        Ok(other)
+    }
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>, ClientError> {
+    ServerName::try_from(name.strip_suffix('.').unwrap_or(name).to_owned())
+        .map_err(|_| ClientError::Tls(format!("{name:?} is no name of a server")))
 }
 
 impl fmt::Debug for Prepared {

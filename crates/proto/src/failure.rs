@@ -70,6 +70,8 @@ pub enum FailureKind {
     Message(BareLineEnding),
     /// The source of the message failed or did not keep to its declared length.
     Source,
+    /// The recipients' domain takes no mail. Nothing was sent.
+    Domain(DomainProblem),
     /// The connection is not at rest, or no longer usable. Nothing was sent.
     NotIdle,
     /// The server failed too often in a row and is left alone for this much longer; zero while
@@ -77,6 +79,16 @@ pub enum FailureKind {
     CircuitOpen(Duration),
     /// The pool is shut down. Nothing was sent.
     PoolClosed,
+}
+
+/// Why a domain takes no mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DomainProblem {
+    /// The DNS says that it does not exist.
+    NoSuchDomain,
+    /// It says itself that it takes none (RFC 7505).
+    NullMx,
 }
 
 /// Which limit ran out.
@@ -211,6 +223,12 @@ impl fmt::Display for FailureKind {
             Self::Unsupported(what) => what.fmt(f),
             Self::Message(error) => error.fmt(f),
             Self::Source => f.write_str("the message's source failed"),
+            Self::Domain(DomainProblem::NoSuchDomain) => {
+                f.write_str("the recipients' domain does not exist")
+            }
+            Self::Domain(DomainProblem::NullMx) => {
+                f.write_str("the recipients' domain takes no mail: it has a null MX")
+            }
             Self::NotIdle => f.write_str(
                 "the connection is not at rest and can't be used again; open another one",
             ),

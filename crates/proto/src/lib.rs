@@ -116,7 +116,8 @@ pub use envelope::{
     BodyType, Envelope, NoRecipients, Recipient, RecipientStatus, Require, TransactionOptions,
 };
 pub use failure::{
-    CertificateProblem, Failure, FailureKind, Limit, ProtocolError, TlsProblem, Unsupported,
+    CertificateProblem, DomainProblem, Failure, FailureKind, Limit, ProtocolError, TlsProblem,
+    Unsupported,
 };
 pub use limits::Limits;
 pub use outcome::Outcome;

@@ -114,6 +114,7 @@ impl WorstCase {
             item.times = item.times.saturating_mul(times);
             item.transfer = item.transfer.saturating_mul(factor);
         }
+        self.items.retain(|item| item.times > 0);
         self
     }
 

@@ -221,7 +221,7 @@ impl<C: Connector> Pool<C> {
     pub fn worst_case(&self, recipients: usize, octets: u64) -> WorstCase {
         self.shared
             .client
-            .attempt_worst_case(recipients, octets)
+            .attempt_worst_case(self.shared.client.securities(), recipients, octets)
             .plus(Phase::Checkout, 1)
             .plus(Phase::Reset, 1)
             .plus(Phase::Mail, 1)

@@ -1,0 +1,80 @@
+use std::time::Duration;
+
+use super::wire::Query;
+use super::{Answer, Found, Zone};
+
+/// A query for the MX records of `a.example`.
+const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\x07example\0\0\x0f\0\x01";
+
+#[test]
+fn a_query_is_answered_with_its_id_its_question_and_the_records() {
+    let query = Query::parse(QUERY).unwrap();
+    assert_eq!((&*query.name, query.mx), ("a.example", true));
+    let found = Found::Records(vec![(10, "mx.example".to_owned())]);
+    let answer = query.answer(&found, 512);
+    let (head, record) = answer.split_at(QUERY.len());
+    assert_eq!(&head[..8], b"\x12\x34\x85\x80\0\x01\0\x01");
+    assert_eq!(head[12..], QUERY[12..]);
+    assert_eq!(
+        record,
+        b"\xc0\x0c\0\x0f\0\x01\0\0\0\x3c\0\x0e\0\x0a\x02mx\x07example\0"
+    );
+}
+
+#[test]
+fn failures_have_their_codes_and_a_long_answer_is_cut() {
+    let query = Query::parse(QUERY).unwrap();
+    assert_eq!(query.answer(&Found::NoSuchDomain, 512)[3], 0x83);
+    assert_eq!(query.answer(&Found::ServFail, 512)[3], 0x82);
+    let many = vec![(1, "mx.example".to_owned()); 100];
+    let cut = query.answer(&Found::Records(many.clone()), 512);
+    assert_eq!((cut[2], cut.len()), (0x87, QUERY.len()));
+    assert!(query.answer(&Found::Records(many), 65_535).len() > 2_000);
+}
+
+#[test]
+fn octets_that_are_no_query_are_not_answered() {
+    for octets in [
+        &b""[..],
+        b"\x12",
+        &QUERY[..20],
+        &[0xff; 40],
+        &QUERY[..QUERY.len() - 1],
+    ] {
+        assert!(Query::parse(octets).is_none(), "{octets:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_says_what_it_was_told_to_and_nothing_of_other_domains() {
+    let late = Answer::After(Duration::from_secs(2), Box::new(Answer::ServFail));
+    let zone = Zone::new([("a.example", Answer::Many(2)), ("b.example", late)]);
+    let records = vec![
+        (1, "mx1.a.example".to_owned()),
+        (0, "mx2.a.example".to_owned()),
+    ];
+    assert_eq!(zone.look_up("A.example.").await, Found::Records(records));
+    assert_eq!(zone.look_up("c.example").await, Found::NoSuchDomain);
+    let begun = tokio::time::Instant::now();
+    assert_eq!(zone.look_up("b.example").await, Found::ServFail);
+    assert_eq!(begun.elapsed(), Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn on_loopback_a_long_answer_is_cut_over_udp_and_whole_over_tcp() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = super::Server::bind(Zone::new([("a.example", Answer::Many(100))]));
+    let server = server.await.unwrap();
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.send_to(QUERY, server.local_addr()).await.unwrap();
+    let mut buffer = [0; 1024];
+    let count = socket.recv(&mut buffer).await.unwrap();
+    assert_eq!((count, buffer[2]), (QUERY.len(), 0x87));
+    let mut stream = tokio::net::TcpStream::connect(server.local_addr())
+        .await
+        .unwrap();
+    let length = u16::try_from(QUERY.len()).unwrap();
+    stream.write_u16(length).await.unwrap();
+    stream.write_all(QUERY).await.unwrap();
+    assert!(stream.read_u16().await.unwrap() > 2_000);
+}

@@ -1,0 +1,90 @@
+//! As much of the DNS's messages as a server of MX records needs (RFC 1035 §4).
+
+use super::Found;
+
+/// A query: what an answer repeats of it.
+#[derive(Debug)]
+pub(super) struct Query<'a> {
+    id: [u8; 2],
+    /// The question as it came.
+    question: &'a [u8],
+    /// The name asked for, with dots.
+    pub(super) name: String,
+    /// MX records are asked for.
+    pub(super) mx: bool,
+}
+
+const HEADER: usize = 12;
+const MX: [u8; 2] = [0, 15];
+const IN: [u8; 2] = [0, 1];
+/// The name at the beginning of the question (RFC 1035 §4.1.4).
+const SAME_NAME: [u8; 2] = [0xc0, HEADER as u8];
+
+impl<'a> Query<'a> {
+    /// Reads a message with one question.
+    pub(super) fn parse(message: &'a [u8]) -> Option<Self> {
+        let id = *message.first_chunk()?;
+        let mut at = HEADER;
+        let mut labels = Vec::new();
+        loop {
+            let length = usize::from(*message.get(at)?);
+            at += 1;
+            match length {
+                0 => break,
+                1..=63 => {
+                    let label = message.get(at..at + length)?;
+                    labels.push(String::from_utf8_lossy(label).into_owned());
+                    at += length;
+                }
+                _ => return None,
+            }
+        }
+        let kind: [u8; 2] = *message.get(at..)?.first_chunk()?;
+        Some(Self {
+            id,
+            question: message.get(HEADER..at + 4)?,
+            name: labels.join("."),
+            mx: kind == MX,
+        })
+    }
+
+    /// The answer, cut to nothing but the mark of it if it is longer than `most`.
+    pub(super) fn answer(&self, found: &Found, most: usize) -> Vec<u8> {
+        let (code, records): (u8, &[_]) = match found {
+            Found::Records(records) => (0, records),
+            Found::NoSuchDomain => (3, &[]),
+            Found::ServFail => (2, &[]),
+        };
+        let whole = self.message(code, records, false);
+        if whole.len() > most {
+            return self.message(code, &[], true);
+        }
+        whole
+    }
+
+    fn message(&self, code: u8, records: &[(u16, String)], truncated: bool) -> Vec<u8> {
+        let count = u16::try_from(records.len()).unwrap_or(u16::MAX);
+        let [high, low] = count.to_be_bytes();
+        let mut message = self.id.to_vec();
+        // A response, authoritative, recursion desired and available.
+        message.extend([0x85 | if truncated { 2 } else { 0 }, 0x80 | code]);
+        message.extend([0, 1, high, low, 0, 0, 0, 0]);
+        message.extend(self.question);
+        for (preference, host) in records.iter().take(usize::from(count)) {
+            let mut data = preference.to_be_bytes().to_vec();
+            for label in host.split('.').filter(|label| !label.is_empty()) {
+                data.push(u8::try_from(label.len()).unwrap_or(63).min(63));
+                data.extend(label.bytes().take(63));
+            }
+            data.push(0);
+            message.extend(SAME_NAME);
+            message.extend(MX);
+            message.extend(IN);
+            // One minute.
+            message.extend([0, 0, 0, 60]);
+            message.extend(u16::try_from(data.len()).unwrap_or(u16::MAX).to_be_bytes());
+            message.extend(data);
+        }
+        message
+    }
+}
