@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use postbound::sasl::Mechanism;
 use postbound::{Phase, Security};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,7 +10,7 @@ use proptest::sample::select;
 use simnet::Plan;
 use simnet::plan::{
     Break, Certificate, ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace,
-    ResolveFault, Rule, Say, ServerFault, Strike, Then, TlsFault,
+    ResolveFault, Rule, SaslFault, Say, ServerFault, Strike, Then, TlsFault,
 };
 
 use crate::case::Case;
@@ -44,6 +45,40 @@ fn say() -> impl Strategy<Value = Say> {
         1 => Just(Say::EndlessLine),
         1 => vec(any::<u8>(), 0..40).prop_map(Say::Raw),
     ]
+}
+
+/// What a server can do wrong inside a mechanism.
+fn sasl_fault() -> impl Strategy<Value = SaslFault> {
+    prop_oneof![
+        Just(SaslFault::WrongNonce),
+        Just(SaslFault::BadSignature),
+        select(vec![1, 4_095, 4_096, 10_000, 100_001, u32::MAX]).prop_map(SaslFault::Iterations),
+        Just(SaslFault::Oversize),
+        Just(SaslFault::Echo),
+    ]
+}
+
+/// A fault in an exchange: like any other, or the mechanism's own.
+fn auth_rule() -> impl Strategy<Value = Rule> {
+    let reply = |code, text: &str| Say::Reply {
+        code,
+        text: text.to_owned(),
+    };
+    let said = prop_oneof![
+        3 => sasl_fault().prop_map(Say::Sasl),
+        1 => select(vec!["", "YWdhaW4=", "***", "YQ"]).prop_map(move |text| reply(334, text)),
+        1 => Just(reply(235, "2.7.0 welcome")),
+        1 => select(vec![501, 504, 534, 535]).prop_map(move |code| reply(code, "no")),
+    ];
+    let fault = (server_fault(), proptest::option::of(said)).prop_map(|(mut fault, said)| {
+        fault.say = said.unwrap_or(fault.say);
+        fault
+    });
+    (proptest::option::of(1u16..5), fault).prop_map(|(nth, fault)| Rule::Server {
+        phase: Phase::Auth,
+        nth,
+        fault,
+    })
 }
 
 fn pace() -> impl Strategy<Value = Pace> {
@@ -161,6 +196,7 @@ pub fn rule() -> impl Strategy<Value = Rule> {
             (1u64..600, interruption())
                 .prop_map(|(after, fault)| IntakeFault::Interrupt { after, fault }),
         ].prop_map(Rule::Intake),
+        1 => auth_rule(),
         2 => link_fault().prop_map(Rule::Link),
         1 => tls_fault().prop_map(Rule::Tls),
     ]
@@ -188,6 +224,24 @@ pub fn plan() -> impl Strategy<Value = Plan> {
     vec(rule(), 0..4).prop_map(Plan::of)
 }
 
+/// A mechanism that needs no TLS to bind to.
+fn mechanism() -> impl Strategy<Value = Mechanism> {
+    let unbound = Mechanism::ALL
+        .into_iter()
+        .filter(|mechanism| !mechanism.is_bound());
+    select(unbound.collect::<Vec<_>>())
+}
+
+/// Any client that authenticates, against any server that errs at it.
+pub fn auth_case() -> impl Strategy<Value = Case> {
+    (mechanism(), vec(auth_rule(), 0..3), case()).prop_map(|(mechanism, rules, mut case)| {
+        case.auth = Some(mechanism);
+        case.octets = case.octets.min(500);
+        case.plan.rules.splice(0..0, rules);
+        case
+    })
+}
+
 /// Any client against any plan.
 pub fn case() -> impl Strategy<Value = Case> {
     (
@@ -210,6 +264,7 @@ pub fn case() -> impl Strategy<Value = Case> {
                 2 => Just(Security::Implicit),
             ],
         ),
+        proptest::option::weighted(0.1, mechanism()),
     )
         .prop_map(
             |(
@@ -223,6 +278,7 @@ pub fn case() -> impl Strategy<Value = Case> {
                 linger,
                 cancel,
                 settings,
+                auth,
             )| {
                 let mut case = Case::new(plan);
                 case.timeout = timeout;
@@ -234,6 +290,7 @@ pub fn case() -> impl Strategy<Value = Case> {
                 case.linger = linger;
                 case.cancel = cancel;
                 (case.pipelining, case.eight_bit, case.tls) = settings;
+                case.auth = auth;
                 case
             },
         )

@@ -6,13 +6,19 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use postbound::rustls::ClientConfig;
+use postbound::sasl::{AuthPolicy, Credentials, Mechanism, UnknownMechanism};
 use postbound::{
-    Bounds, CancellationToken, Client, ClientBuilder, Connector, Envelope, Phase, Require,
+    Auth, Bounds, CancellationToken, Client, ClientBuilder, Connector, Envelope, Phase, Require,
     Security, TcpConnector, Timeouts, Tls, WorstCase,
 };
 use simnet::plan::{Plain, parse_duration};
 use simnet::tls::{self, Authority};
-use simnet::{Double, Plan, Script};
+use simnet::{Account, Double, Plan, Script};
+
+/// The user who authenticates in a case.
+pub const USER: &str = "sender@client.example";
+/// The user's password or token. It has another form in every encoding.
+pub const SECRET: &str = "S3cret/t0ken+with=odd&chars?%";
 
 /// What TLS needs and what costs too much to make for every case.
 struct Fixture {
@@ -77,6 +83,8 @@ pub struct Case {
     pub tls: Security,
     /// Whether and when the server has it, if it is not as the client wants it.
     pub server_tls: Option<Security>,
+    /// The mechanism by which the client authenticates, which is the only one that the server offers.
+    pub auth: Option<Mechanism>,
     /// What goes wrong.
     pub plan: Plan,
 }
@@ -98,6 +106,7 @@ impl Default for Case {
             eight_bit: false,
             tls: Security::None,
             server_tls: None,
+            auth: None,
             plan: Plan::healthy(),
         }
     }
@@ -153,6 +162,9 @@ impl Case {
         if !self.pipelining {
             script = script.without("PIPELINING");
         }
+        if let Some(mechanism) = self.auth {
+            script = script.with_auth(mechanism.name(), Account::new(USER, SECRET));
+        }
         let double = Double::new(self.plan.clone()).with_script(script);
         match self.server_tls.unwrap_or(self.tls) {
             Security::None => double,
@@ -163,6 +175,23 @@ impl Case {
                     .with_implicit(security == Security::Implicit),
             ),
         }
+    }
+
+    /// How the client authenticates: over a connection in clear where the case has no TLS, with the
+    /// same nonce in each run.
+    #[must_use]
+    pub fn authentication(&self) -> Option<Auth> {
+        let mechanism = self.auth?;
+        let credentials = match mechanism {
+            Mechanism::External => Credentials::external(),
+            Mechanism::OAuthBearer | Mechanism::XOAuth2 => Credentials::token(USER, SECRET),
+            _ => Credentials::password(USER, SECRET),
+        };
+        let policy = AuthPolicy::new()
+            .only([mechanism])
+            .allow_clear_text_without_tls();
+        let auth = Auth::new(credentials).policy(policy);
+        Some(auth.nonces(|| Ok([0x5a; 18])))
     }
 
     /// The message: lines that begin with dots are among the others.
@@ -200,6 +229,10 @@ impl Case {
             .require(self.require())
             .security(self.tls)
             .connector(connector);
+        let builder = match self.authentication() {
+            Some(auth) => builder.auth(auth),
+            None => builder,
+        };
         match self.tls {
             // It takes any certificate by itself.
             Security::None | Security::StartTlsIfOfferedInsecure => builder,
@@ -270,6 +303,9 @@ impl fmt::Display for Case {
         if let Some(tls) = self.server_tls {
             write!(f, " server-tls={tls}")?;
         }
+        if let Some(mechanism) = self.auth {
+            write!(f, " auth={}", mechanism.name().to_ascii_lowercase())?;
+        }
         for (name, value) in [("deadline", self.deadline), ("cancel", self.cancel)] {
             if let Some(value) = value {
                 write!(f, " {name}={}", Plain(value))?;
@@ -336,6 +372,7 @@ pub const SETTINGS: &[(&str, &[&str])] = &[
     // TLS has an exhaustive sweep of its own.
     ("tls", &[]),
     ("server-tls", &[]),
+    ("auth", &["none", "plain"]),
     ("deadline", &[]),
     ("cancel", &[]),
     ("reserve", &[]),
@@ -391,6 +428,11 @@ impl Case {
             "tls" => self.tls = value.parse().map_err(|e| format!("{e}"))?,
             "server-tls" => {
                 self.server_tls = Some(value.parse().map_err(|e| format!("{e}"))?);
+            }
+            "auth" if value == "none" => self.auth = None,
+            "auth" => {
+                let mechanism = value.parse();
+                self.auth = Some(mechanism.map_err(|e: UnknownMechanism| e.to_string())?);
             }
             "deadline" => self.deadline = Some(duration(value)?),
             "cancel" => self.cancel = Some(duration(value)?),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use postbound::sasl::Mechanism;
 use postbound::{Outcome, Phase, Security};
 use simnet::net::Backend;
 use simnet::plan::vocabulary::{NamedFault, faults, link_faults};
@@ -66,6 +67,8 @@ impl Matrix {
                     case.timeout = scale;
                     case.recipients = 2;
                     case.again = phase == Some(Phase::Reset);
+                    // The mechanism in which most can go wrong.
+                    case.auth = (phase == Some(Phase::Auth)).then_some(Mechanism::ScramSha256);
                     if backend == Backend::Loopback && phase == Some(Phase::DataBlock) {
                         // More than the smallest buffers of the kernel hide.
                         case.octets = 200_000;

@@ -10,6 +10,7 @@ use proto::{
     TransactionOptions, WorstCase,
 };
 
+use crate::auth::Auth;
 use crate::bounds::Bounds;
 use crate::clock;
 use crate::connection::Connection;
@@ -25,6 +26,7 @@ use crate::retry::Retry;
 use crate::seed::Seed;
 use crate::tcp::TcpConnector;
 use crate::tls::{Prepared, Tls};
+use crate::transcript::{Transcript, TranscriptEntry};
 use crate::transport::Transport;
 
 /// A server to send to, and the limits under which that is done. Cheap to clone.
@@ -51,6 +53,8 @@ struct Inner<C> {
     config: Config,
     /// For each mode of TLS that an endpoint has, and for that of the client.
     tls: Vec<(Security, Prepared)>,
+    auth: Option<Auth>,
+    transcript: Option<Transcript>,
     options: TransactionOptions,
     attempt_delay: Duration,
     retry: Retry,
@@ -96,6 +100,8 @@ impl Client {
             limits: Limits::default(),
             security: Security::None,
             tls: Tls::new(),
+            auth: None,
+            transcript: None,
             options: TransactionOptions::default(),
             attempt_delay: ATTEMPT_DELAY,
             masked: Vec::new(),
@@ -151,7 +157,7 @@ impl<C> Client<C> {
     }
 
     /// The longest that [`send`](Self::send) can last with this client's settings, itemised by phase:
-    /// [`Timeouts::worst_case`] and what TLS adds to it, with every endpoint dialled in every attempt
+    /// [`Timeouts::worst_case`] and what TLS and authentication add to it, with every endpoint dialled in every attempt
     /// that [`Retry`] allows, and the waits between them.
     ///
     /// ```
@@ -197,9 +203,15 @@ impl<C> Client<C> {
     ) -> WorstCase {
         let one = self.timeouts().worst_case(recipients, octets);
         let dial = one.between(Phase::Resolve, Phase::Auth);
+        let auth = self.inner.auth.as_ref();
+        let rounds = auth.map_or(0, |auth| auth.rounds(&self.inner.config.limits));
         endpoints.into_iter().fold(
             one.between(Phase::Mail, Phase::DataTermination),
-            |sum, security| sum.and(&dial).plus_security(security),
+            |sum, security| {
+                sum.and(&dial)
+                    .plus_security(security)
+                    .plus(Phase::Auth, rounds)
+            },
         )
     }
 
@@ -240,7 +252,8 @@ impl<C> Client<C> {
 }
 
 impl<C: Connector> Client<C> {
-    /// Opens a connection, waits for the greeting and says EHLO.
+    /// Opens a connection, waits for the greeting, says EHLO and, if it is told to
+    /// ([`ClientBuilder::auth`]), authenticates.
     ///
     /// Ends within the limits of [`Phase::Resolve`], [`Phase::Connect`], [`Phase::Greeting`] and twice
     /// [`Phase::Ehlo`] (HELO is tried after a 500, 502 or 504), with TLS of [`Phase::TlsHandshake`], with
@@ -349,6 +362,11 @@ impl<C: Connector> Client<C> {
         };
         let mut config = config.clone();
         config.security = security;
+        config.observer = self
+            .inner
+            .transcript
+            .as_ref()
+            .map(|show| show.observer(&endpoint.to_string(), dialled.address, started));
         let session = Session::open(config, bounds, clock::now());
         let mut connection = Connection::new(
             stream,
@@ -358,7 +376,14 @@ impl<C: Connector> Client<C> {
             dialled.address,
         );
         connection.add_dialled(&timings);
-        match connection.greet(guard, handshake).await {
+        let ready = match connection.greet(guard, handshake).await {
+            Ok(()) => match &self.inner.auth {
+                Some(auth) => connection.authenticate_with(guard, auth, bounds).await,
+                None => Ok(()),
+            },
+            Err(error) => Err(error),
+        };
+        match ready {
             Ok(()) => Ok(connection),
             Err(mut error) => {
                 let elapsed = clock::now().saturating_duration_since(started);
@@ -379,6 +404,8 @@ pub struct ClientBuilder<C> {
     limits: Limits,
     security: Security,
     tls: Tls,
+    auth: Option<Auth>,
+    transcript: Option<Transcript>,
     options: TransactionOptions,
     attempt_delay: Duration,
     masked: Vec<String>,
@@ -446,6 +473,19 @@ impl<C> ClientBuilder<C> {
         self
     }
 
+    /// How each connection authenticates before it is used. Default: not at all.
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = Some(auth);
+        self
+    }
+
+    /// Is shown every command and every reply of every connection, for a log. There are no secrets
+    /// in it. It must return quickly: it is called from within the one wait.
+    pub fn transcript(mut self, show: impl Fn(&TranscriptEntry) + Send + Sync + 'static) -> Self {
+        self.transcript = Some(Transcript(Arc::new(show)));
+        self
+    }
+
     /// Which recipients must be accepted for [`Client::send`]. Default: any.
     pub fn require(mut self, require: Require) -> Self {
         self.options.require = require;
@@ -483,6 +523,8 @@ impl<C> ClientBuilder<C> {
             limits: self.limits,
             security: self.security,
             tls: self.tls,
+            auth: self.auth,
+            transcript: self.transcript,
             options: self.options,
             attempt_delay: self.attempt_delay,
             masked: self.masked,
@@ -527,6 +569,8 @@ impl<C> ClientBuilder<C> {
                 endpoints: self.endpoints,
                 config,
                 tls,
+                auth: self.auth,
+                transcript: self.transcript,
                 options: self.options,
                 attempt_delay: self.attempt_delay,
                 retry: self.retry,

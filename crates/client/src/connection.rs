@@ -19,6 +19,7 @@ use crate::handshake::{Handshake, TlsFacts};
 use crate::transaction::Transaction;
 use crate::transport::Transport;
 use proto::ext::Extensions;
+use proto::sasl::Mechanism;
 
 /// An open connection to a server that has greeted and answered EHLO.
 ///
@@ -104,6 +105,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     #[must_use]
     pub fn tls(&self) -> Option<&TlsFacts> {
         self.tls.as_ref()
+    }
+
+    /// The mechanism by which the server has accepted who the client is.
+    #[must_use]
+    pub const fn authenticated(&self) -> Option<Mechanism> {
+        self.session.authenticated()
     }
 
     /// How long each phase of dialling lasted.
@@ -268,6 +275,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     pub(crate) fn take_passed_over(&mut self) -> Vec<Error> {
         std::mem::take(&mut self.passed_over)
+    }
+
+    /// The session, for a call that is no transaction.
+    pub(crate) fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
     }
 
     /// The session, to begin a transaction.

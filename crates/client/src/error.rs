@@ -97,6 +97,13 @@ impl Error {
         self.0.failure.outcome
     }
 
+    /// What the server said about the credentials in a challenge, before it refused them: the JSON of
+    /// XOAUTH2 and OAUTHBEARER.
+    #[must_use]
+    pub fn auth_detail(&self) -> Option<&str> {
+        self.0.failure.detail.as_deref()
+    }
+
     /// The server's reply that decided it, if one did.
     #[must_use]
     pub fn reply(&self) -> Option<&Reply> {

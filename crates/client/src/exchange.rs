@@ -3,6 +3,7 @@
 use std::io;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
+use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -16,6 +17,9 @@ use crate::transport::Transport;
 
 /// Octets read at once: on the stack, so that an idle connection keeps no buffer.
 const READ: usize = 4096;
+/// Iterations of key derivation at once: about a millisecond's, which a busy server gives way to
+/// others in, too.
+const DERIVATION: u32 = 1_000;
 /// Slices written at once.
 const SLICES: usize = 16;
 
@@ -80,6 +84,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, '_, S> {
         self.cause.get_or_insert(error);
     }
 
+    /// A slice of key derivation a turn, and everybody else's turn in between: so the key needs no
+    /// thread, is the same work in a simulation, and is given up with the call.
+    fn derive(&mut self, cx: &mut Context<'_>) {
+        self.session.derive(DERIVATION, clock::now());
+        // The runtime's timers are not looked at as long as something is ready, so the clock is.
+        self.session.expire(clock::now());
+        // It calls again when the runtime has looked at them, and at everything else.
+        let _ = pin!(tokio::task::yield_now()).poll(cx);
+    }
+
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.payload.message.poll_chunk(cx) {
             Poll::Pending => return Poll::Pending,
@@ -121,6 +135,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
         // A source that has nothing yet does not keep back what is to be written or flushed.
         if self.session.needs_chunk() && self.poll_source(cx).is_ready() && self.session.is_over() {
             return Poll::Ready(());
+        }
+        if self.session.needs_derivation() {
+            self.derive(cx);
+            return Poll::Pending;
         }
         let now = clock::now();
         let mut slices = [IoSlice::new(&[]); SLICES];

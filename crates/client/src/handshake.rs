@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use proto::sasl::{BindingKind, ChannelBinding};
 use proto::{
     Bounds, CertificateProblem, Failure, FailureKind, Limits, Outcome, Phase, ProtocolError,
     Security, Timeouts, TlsProblem,
@@ -26,6 +27,8 @@ pub struct TlsFacts {
     alpn: Option<Vec<u8>>,
     chain: Vec<CertificateDer<'static>>,
     verified: bool,
+    /// RFC 9266's `tls-exporter`. With TLS 1.2 it is not bound to everything that it should be.
+    exporter: Option<[u8; 32]>,
 }
 
 impl TlsFacts {
@@ -48,7 +51,19 @@ impl TlsFacts {
                 .map(|certificate| certificate.clone().into_owned())
                 .collect(),
             verified,
+            exporter: match connection.protocol_version() {
+                Some(ProtocolVersion::TLSv1_3) => connection
+                    .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[]))
+                    .ok(),
+                _ => None,
+            },
         }
+    }
+
+    /// What an authentication can be bound to.
+    pub(crate) fn binding(&self) -> Option<ChannelBinding> {
+        let exporter = self.exporter.as_ref()?;
+        Some(ChannelBinding::new(BindingKind::TlsExporter, *exporter))
     }
 
     /// The version: `TLS 1.3` or `TLS 1.2`.

@@ -45,6 +45,7 @@
 //! [`design`] says why it is built the way it is.
 
 mod attempts;
+mod auth;
 mod bounds;
 mod client;
 mod clock;
@@ -68,8 +69,10 @@ mod step;
 mod tcp;
 mod tls;
 mod transaction;
+mod transcript;
 mod transport;
 
+pub use auth::Auth;
 pub use bounds::Bounds;
 pub use client::{Client, ClientBuilder, ClientError};
 pub use connection::Connection;
@@ -84,7 +87,7 @@ pub use pool::{Circuit, Pool, PoolBuilder, Pooled};
 pub use proto::transparency::{LineEndings, wire_octets};
 pub use proto::{
     BodyType, CertificateProblem, DomainProblem, EhloName, EnhancedStatusCode, Envelope,
-    FailureKind, ForwardPath, Limit, Limits, MailParameters, NoRecipients, Outcome, PathError,
+    FailureKind, ForwardPath, Limit, Limits, Line, MailParameters, NoRecipients, Outcome, PathError,
     Phase, ProtocolError, RcptParameters, Recipient, RecipientStatus, Reply, ReplyCode, ReplyError,
     Require, ReversePath, Security, Timeouts, TimeoutsError, Timings, TlsProblem, UnknownPhase,
     UnknownSecurity, Unsupported, WorstCase, WorstCaseItem, ext, sasl,
@@ -97,6 +100,7 @@ pub use tcp::TcpConnector;
 pub use tls::Tls;
 pub use tokio_util::sync::CancellationToken;
 pub use transaction::Transaction;
+pub use transcript::TranscriptEntry;
 
 #[doc = include_str!("../../../docs/DESIGN.md")]
 pub mod design {}

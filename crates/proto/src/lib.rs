@@ -127,6 +127,6 @@ pub use phase::{Phase, UnknownPhase};
 pub use reader::{ReplyError, ReplyReader};
 pub use reply::{EnhancedStatusCode, Reply, ReplyClass, ReplyCode};
 pub use security::{Security, UnknownSecurity};
-pub use session::{Acceptance, Completed, Config, Session, Timings};
+pub use session::{Acceptance, Completed, Config, Line, Observer, Session, Timings};
 pub use timeouts::{Timeouts, TimeoutsError};
 pub use worst_case::{WorstCase, WorstCaseItem};

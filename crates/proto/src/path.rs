@@ -345,10 +345,10 @@ impl FromStr for ForwardPath {
 }
 
 impl EhloName {
-    /// The address literal of `ip`.
+    /// The address literal of `ip`; of an IPv4 address in an IPv6 one, the IPv4 address's.
     #[must_use]
     pub fn from_ip(ip: IpAddr) -> Self {
-        Self(match ip {
+        Self(match ip.to_canonical() {
             IpAddr::V4(ip) => format!("[{ip}]"),
             IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
         })

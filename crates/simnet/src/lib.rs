@@ -15,5 +15,5 @@ pub use ledger::{Delivery, Finding, Ledger};
 pub use plan::{Plan, PlanError};
 pub use proto::Phase;
 pub use rules::{RuleFacts, RuleId, Rules, Triggers};
-pub use server::{Abort, Double, Script};
+pub use server::{Abort, Account, Double, Script};
 pub use trace::{Entry, Event, Trace};

@@ -20,6 +20,9 @@ mod scram;
 mod secret;
 mod xoauth2;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 pub use binding::{BindingKind, ChannelBinding};
 pub use credentials::Credentials;
 pub use error::AuthError;
@@ -29,6 +32,12 @@ pub use secret::Secret;
 
 pub(crate) use exchange::{Exchange, Response, Step, start};
 pub(crate) use policy::candidates;
+
+/// A nonce as SCRAM wants it, from octets that nobody can guess.
+#[must_use]
+pub fn nonce(octets: &[u8]) -> String {
+    STANDARD.encode(octets)
+}
 
 /// Everything that one authentication needs to know.
 #[derive(Clone, Debug)]

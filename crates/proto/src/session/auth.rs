@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::{Bounds, Command, Completed, Expected, Job, Session};
+use super::{Bounds, Command, Completed, Expected, Job, Line, Session};
 use crate::failure::{Failure, FailureKind};
 use crate::sasl::{
     Auth, AuthError, Exchange, Mechanism, Response, Secret, Step, candidates, start,
@@ -74,11 +74,7 @@ impl Session {
         now: Instant,
     ) -> Result<(), Box<Failure>> {
         self.check_idle(Phase::Auth)?;
-        let candidates = match self.authenticated {
-            Some(_) => Err(AuthError::Already),
-            None => candidates(&auth, self.extensions.auth()),
-        };
-        let begun = candidates.and_then(|candidates| {
+        let begun = self.mechanisms(&auth).and_then(|candidates| {
             let secret = auth.credentials.secret();
             self.unsayable
                 .extend(secret.filter(|secret| secret.expose().len() >= UNSAYABLE));
@@ -101,6 +97,17 @@ impl Session {
                 Outcome::NotAccepted,
             ))
         })
+    }
+
+    /// The mechanisms that [`authenticate`](Self::authenticate) would try, in their order.
+    ///
+    /// # Errors
+    /// If there is none to begin with.
+    pub fn mechanisms(&self, auth: &Auth) -> Result<Vec<Mechanism>, AuthError> {
+        match self.authenticated {
+            Some(_) => Err(AuthError::Already),
+            None => candidates(auth, self.extensions.auth()),
+        }
     }
 
     /// The mechanism that the server has accepted.
@@ -187,6 +194,13 @@ impl Session {
     /// Queues a line and the reply that it must have. A step's limit that is running goes on: what
     /// came before the line, such as a key's derivation, belongs to the same step.
     fn say_auth(&mut self, parts: &[&str], now: Instant) {
+        let shown = || match parts {
+            ["AUTH ", name, _, _, ..] => format!("AUTH {name} [a response]"),
+            ["AUTH ", name, ..] => format!("AUTH {name}"),
+            ["*\r\n"] => "*".to_owned(),
+            _ => "[a response]".to_owned(),
+        };
+        self.show(|| Line::Said(shown()), now);
         let octets = parts.iter().map(|part| part.len()).sum();
         // The line must not be moved while it grows, because that would leave copies behind.
         self.out.reserve(octets);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use super::transaction::{Queued, Transaction};
-use super::{Armed, Bounds, Command, Expected, Job, Session};
+use super::{Armed, Bounds, Command, Expected, Job, Line, Session};
 use crate::envelope::{BodyType, Envelope, Require, TransactionOptions};
 use crate::ext::Extensions;
 use crate::failure::{Failure, FailureKind, Limit, ProtocolError, Unsupported};
@@ -173,6 +173,7 @@ impl Session {
 
     /// Queues a command and the reply that it must have.
     pub(super) fn say(&mut self, line: &str, command: Command, now: Instant) {
+        self.show(|| Line::Said(line.trim_end().to_owned()), now);
         self.out.extend_from_slice(line.as_bytes());
         self.queued += line.len() as u64;
         self.expect(command, line.len(), now);
@@ -344,6 +345,8 @@ impl Session {
         if encoder.is_finished() {
             // From here on the server may have the message.
             transaction.outcome = Outcome::Ambiguous;
+            let octets = encoder.octets_taken();
+            self.show(|| Line::MailData(octets), now);
             if let Some(expected) = self.expected.front_mut() {
                 expected.phase = Phase::DataTermination;
             }

@@ -4,6 +4,7 @@ mod auth;
 mod clock;
 mod commands;
 mod follow;
+mod line;
 mod out;
 mod replies;
 mod transaction;
@@ -13,6 +14,7 @@ use std::io::IoSlice;
 use std::time::Instant;
 
 pub use clock::Timings;
+pub use line::{Line, Observer};
 pub use transaction::Acceptance;
 
 use auth::Authentication;
@@ -39,6 +41,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// What the peer may make the client hold.
     pub limits: Limits,
+    /// Who is shown the dialogue. Default: nobody.
+    pub observer: Option<Observer>,
     /// EHLO keywords that are taken as not offered: the way around a server that offers what it
     /// can't do.
     pub masked: Vec<String>,
@@ -53,6 +57,7 @@ impl Config {
             security: Security::None,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
+            observer: None,
             masked: Vec::new(),
         }
     }
@@ -225,6 +230,12 @@ impl Session {
     #[must_use]
     pub const fn is_encrypted(&self) -> bool {
         self.encrypted
+    }
+
+    /// How long each phase may last.
+    #[must_use]
+    pub const fn timeouts(&self) -> &Timeouts {
+        &self.config.timeouts
     }
 
     /// Whether the connection is provably at rest: nothing is due, nothing is held, nothing failed.

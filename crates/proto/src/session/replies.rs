@@ -18,6 +18,7 @@ impl Session {
             334 => reply,
             _ => self.discreet(reply),
         };
+        self.show_reply(&reply, now);
         // RFC 5321 §3.8: a server that must shut down may say so at any time.
         if reply.code() == ReplyCode::SERVICE_UNAVAILABLE {
             self.fail(FailureKind::Refused, Some(reply), now);

@@ -156,6 +156,7 @@ impl fmt::Display for ServerFault {
             Say::EndlessLines => clauses.push("endless-lines".to_owned()),
             Say::EndlessLine => clauses.push("endless-line".to_owned()),
             Say::Twice => clauses.push("twice".to_owned()),
+            Say::Sasl(fault) => clauses.push(fault.to_string()),
         }
         match self.pace {
             Pace::AtOnce => {}

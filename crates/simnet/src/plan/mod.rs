@@ -6,6 +6,7 @@
 mod display;
 mod duration;
 mod parse;
+mod sasl;
 mod tls;
 pub mod vocabulary;
 mod when;
@@ -16,6 +17,7 @@ use proto::Phase;
 
 pub use duration::{Plain, parse_duration};
 pub use parse::PlanError;
+pub use sasl::SaslFault;
 pub use tls::{Break, Certificate, TlsFault};
 pub use when::{Pattern, When};
 
@@ -285,6 +287,8 @@ pub enum Say {
     EndlessLine,
     /// The normal reply, twice: the second is a surplus.
     Twice,
+    /// At [`Phase::Auth`] only: what the mechanism does not allow.
+    Sasl(SaslFault),
 }
 
 /// How fast the server says it.

@@ -11,8 +11,8 @@ use proto::Phase;
 
 use super::duration::parse_duration;
 use super::{
-    ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace, Plan, ResolveFault, Rule, Say,
-    ServerFault, Strike, Then, When,
+    ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace, Plan, ResolveFault, Rule,
+    SaslFault, Say, ServerFault, Strike, Then, When,
 };
 
 /// A plan that can't be read: where, what was found, what was expected.
@@ -48,7 +48,7 @@ impl fmt::Display for PlanError {
 
 impl std::error::Error for PlanError {}
 
-const CLAUSES: &str = "normal, reply CODE [TEXT], raw \"OCTETS\", half, nothing, garbage, endless-lines, endless-line, twice, after TIME, drip TIME, continue, close, reset, stall or commit";
+const CLAUSES: &str = "normal, reply CODE [TEXT], raw \"OCTETS\", half, nothing, garbage, endless-lines, endless-line, twice, after TIME, drip TIME, continue, close, reset, stall or commit; at auth wrong-nonce, bad-signature, iterations NUMBER, oversize or echo";
 
 impl FromStr for Plan {
     type Err = PlanError;
@@ -232,7 +232,7 @@ impl<'a> Cursor<'a> {
                     if let Some(intake) = self.intake(phase)? {
                         return Ok(intake);
                     }
-                    let fault = self.server(phase == Phase::DataTermination)?;
+                    let fault = self.server(Some(phase))?;
                     Ok(Rule::Server { phase, nth, fault })
                 }
                 Err(_) => {
@@ -330,7 +330,7 @@ impl<'a> Cursor<'a> {
                 self.literal(";", "; and what the server does then")?;
                 IntakeFault::Interrupt {
                     after,
-                    fault: self.server(false)?,
+                    fault: self.server(None)?,
                 }
             }
             _ => {
@@ -432,7 +432,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    fn server(&mut self, commits: bool) -> Result<ServerFault, PlanError> {
+    fn server(&mut self, phase: Option<Phase>) -> Result<ServerFault, PlanError> {
         let (mut say, mut pace, mut then, mut commit) = (None, None, None, false);
         loop {
             let word = self.word();
@@ -444,6 +444,12 @@ impl<'a> Cursor<'a> {
                 "endless-lines" => say.replace(Say::EndlessLines).is_some(),
                 "endless-line" => say.replace(Say::EndlessLine).is_some(),
                 "twice" => say.replace(Say::Twice).is_some(),
+                _ if SaslFault::NAMES.contains(&word) => {
+                    if phase != Some(Phase::Auth) {
+                        return self.back(word, format!("no {word}: only auth can"));
+                    }
+                    say.replace(Say::Sasl(self.sasl(word)?)).is_some()
+                }
                 "reply" => say.replace(self.reply()?).is_some(),
                 "raw" => {
                     self.blanks();
@@ -456,7 +462,7 @@ impl<'a> Cursor<'a> {
                 "close" => then.replace(Then::Close).is_some(),
                 "reset" => then.replace(Then::Reset).is_some(),
                 "stall" => then.replace(Then::Stall).is_some(),
-                "commit" if !commits => {
+                "commit" if phase != Some(Phase::DataTermination) => {
                     return self.back(word, "no commit: only data-termination can");
                 }
                 "commit" => std::mem::replace(&mut commit, true),
@@ -480,6 +486,16 @@ impl<'a> Cursor<'a> {
             pace: pace.unwrap_or(Pace::AtOnce),
             then: then.unwrap_or(Then::Continue),
             commit,
+        })
+    }
+
+    fn sasl(&mut self, word: &str) -> Result<SaslFault, PlanError> {
+        Ok(match word {
+            "wrong-nonce" => SaslFault::WrongNonce,
+            "bad-signature" => SaslFault::BadSignature,
+            "iterations" => SaslFault::Iterations(self.number("a number of iterations")?),
+            "oversize" => SaslFault::Oversize,
+            _ => SaslFault::Echo,
         })
     }
 

@@ -1,5 +1,6 @@
 //! The dialogue: which command is answered how, and what the client must not do.
 
+mod auth;
 #[cfg(feature = "tls")]
 mod secure;
 
@@ -50,6 +51,9 @@ struct Dialogue<'a, S> {
     transactions: u32,
     /// MAIL was said, whatever the answer; and what was accepted of the transaction.
     mail_said: bool,
+    /// AUTH was accepted, and how often it was said.
+    authenticated: bool,
+    exchanges: u16,
     envelope: Option<Delivery>,
     parameters: Mail,
     /// RCPT commands of the transaction.
@@ -73,6 +77,8 @@ where
         extended: false,
         transactions: 0,
         mail_said: false,
+        authenticated: false,
+        exchanges: 0,
         envelope: None,
         parameters: Mail::default(),
         recipients: 0,
@@ -227,9 +233,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             self.find("a command line ends with a bare LF");
             line.strip_suffix(b"\n").unwrap_or(line)
         });
+        let (shown, is_secret) = discreet(text, self.exchanges > 0);
         self.double
             .trace
-            .record(connection, || Event::Command(text.to_vec()));
+            .record(connection, || Event::Command(shown));
         if text.iter().any(u8::is_ascii_control) {
             self.find("a command line has a control character in it");
         }
@@ -280,13 +287,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
                 let next = self.answer(Phase::Quit, closing.into_bytes()).await?.1;
                 Ok(if next == Next::Go { Next::Close } else { next })
             }
+            "AUTH" => self.auth(rest).await,
             #[cfg(feature = "tls")]
             "STARTTLS" if self.double.tls_modes().0 => self.starttls(rest).await,
             "NOOP" => self.plain(250, "2.0.0 ok").await,
             "HELP" => self.plain(214, "2.0.0 this is a test double").await,
             "VRFY" => self.plain(252, "2.1.5 send and see").await,
             _ => {
-                self.find(format!("{verb:?} is no command"));
+                self.find(if is_secret {
+                    "a response outside an exchange, or no command".to_owned()
+                } else {
+                    format!("{verb:?} is no command")
+                });
                 self.plain(500, "5.5.2 what").await
             }
         }
@@ -560,7 +572,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
 /// Whether a saying means that the server goes on as if it had said `normal`.
 fn means_success(say: &Say, normal: &[u8]) -> bool {
     match say {
-        Say::Normal | Say::Twice | Say::Half | Say::EndlessLine | Say::EndlessLines => normal
+        Say::Normal
+        | Say::Twice
+        | Say::Half
+        | Say::EndlessLine
+        | Say::EndlessLines
+        | Say::Sasl(_) => normal
             .first()
             .is_some_and(|digit| matches!(digit, b'2' | b'3')),
         Say::Reply { code, .. } => match normal.first() {
@@ -568,6 +585,27 @@ fn means_success(say: &Say, normal: &[u8]) -> bool {
             _ => (200..300).contains(code),
         },
         Say::Raw(_) | Say::Nothing | Say::Garbage => false,
+    }
+}
+
+/// A command line as it may be shown, and whether something is hidden: nothing behind AUTH and its
+/// mechanism, and once AUTH was said nothing that could be a response.
+fn discreet(line: &[u8], secrets: bool) -> (Vec<u8>, bool) {
+    let mut words = line.splitn(3, |octet| *octet == b' ');
+    let verb = words.next().unwrap_or_default().to_ascii_uppercase();
+    match verb.as_slice() {
+        b"AUTH" => {
+            let mechanism = words.next().unwrap_or_default();
+            let rest: &[u8] = match words.next() {
+                Some(_) => b" [a response]",
+                None => b"",
+            };
+            ([b"AUTH ", mechanism, rest].concat(), true)
+        }
+        b"EHLO" | b"HELO" | b"MAIL" | b"RCPT" | b"DATA" | b"RSET" | b"QUIT" | b"NOOP" | b"HELP"
+        | b"VRFY" => (line.to_vec(), false),
+        _ if secrets => (b"[a response]".to_vec(), true),
+        _ => (line.to_vec(), false),
     }
 }
 

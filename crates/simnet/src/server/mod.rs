@@ -6,11 +6,14 @@ mod dialogue;
 mod flight;
 mod mail_data;
 mod parameters;
+mod sasl;
 mod wire;
 
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use sasl::Account;
 
 use crate::double::Caps;
 use crate::ledger::Ledger;
@@ -34,6 +37,8 @@ pub struct Script {
     pub extensions: Vec<String>,
     /// The largest message it takes, in octets.
     pub size: u64,
+    /// Who may authenticate. The mechanisms are those of the AUTH line among the extensions.
+    pub accounts: Vec<Account>,
 }
 
 impl Default for Script {
@@ -49,6 +54,7 @@ impl Default for Script {
                 "ENHANCEDSTATUSCODES".to_owned(),
             ],
             size,
+            accounts: Vec::new(),
         }
     }
 }
@@ -95,6 +101,22 @@ impl Script {
         limits
             .split(' ')
             .find_map(|limit| limit.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+    }
+
+    /// With AUTH, these mechanisms and this account.
+    #[must_use]
+    pub fn with_auth(mut self, mechanisms: &str, account: Account) -> Self {
+        self.accounts.push(account);
+        self.with(format!("AUTH {mechanisms}"))
+    }
+
+    /// The mechanisms that are offered.
+    fn mechanisms(&self) -> Vec<&str> {
+        let mut lines = self.extensions.iter();
+        lines
+            .find_map(|line| line.strip_prefix("AUTH "))
+            .map(|mechanisms| mechanisms.split(' ').collect())
+            .unwrap_or_default()
     }
 
     fn offers(&self, keyword: &str) -> bool {

@@ -19,6 +19,8 @@ pub(super) struct Wire<S> {
     pub(super) stream: Channel<S>,
     pub(super) trace: Trace,
     pub(super) connection: u32,
+    /// What the trace shows instead of what is said.
+    pub(super) disguise: Option<Vec<u8>>,
     buffer: Vec<u8>,
     start: usize,
 }
@@ -29,6 +31,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             stream: Channel::Plain(stream),
             trace,
             connection,
+            disguise: None,
             buffer: Vec::new(),
             start: 0,
         }
@@ -81,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Says something in place of `normal`.
     pub(super) async fn say(&mut self, say: &Say, pace: Pace, normal: &[u8]) -> io::Result<()> {
         let octets = match say {
-            Say::Normal => normal.to_vec(),
+            Say::Normal | Say::Sasl(_) => normal.to_vec(),
             Say::Reply { code, text } => reply(*code, text),
             Say::Raw(octets) => octets.clone(),
             Say::Half => normal.get(..normal.len() / 2).unwrap_or_default().to_vec(),
@@ -153,8 +156,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             return Ok(());
         }
         self.write_unseen(octets).await?;
+        let shown = self.disguise.as_deref().unwrap_or(octets);
         self.trace
-            .record(self.connection, || Event::Said(octets.to_vec()));
+            .record(self.connection, || Event::Said(shown.to_vec()));
         Ok(())
     }
 }

@@ -1,0 +1,213 @@
+//! G9: a password or token is in nothing that is printed, whatever goes wrong while it is used.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that can't be set up has to fail"
+)]
+
+use std::collections::BTreeSet;
+use std::error::Error as _;
+use std::fmt::{Debug, Write as _};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use postbound::sasl::Mechanism;
+use postbound::{CancellationToken, Error};
+use postbound_harness::case::{SECRET, USER};
+use postbound_harness::run::paused;
+use postbound_harness::{Case, arbitrary, property};
+use simnet::net::mem::Network;
+use simnet::plan::vocabulary::faults;
+
+/// How many characters in a row are too many: whatever splits a secret up, such a piece is left.
+const PIECE: usize = 8;
+
+/// Every piece of the secret in every form in which it could be printed.
+fn pieces() -> BTreeSet<String> {
+    let secret = SECRET.as_bytes();
+    let hex = |upper: bool| -> String {
+        let one = |octet: &u8| match upper {
+            true => format!("{octet:02X}"),
+            false => format!("{octet:02x}"),
+        };
+        secret.iter().map(one).collect()
+    };
+    let percent = |everything: bool| -> String {
+        let one = |octet: &u8| match octet {
+            octet if !everything && octet.is_ascii_alphanumeric() => char::from(*octet).to_string(),
+            octet => format!("%{octet:02X}"),
+        };
+        secret.iter().map(one).collect()
+    };
+    let mut forms = vec![
+        SECRET.to_owned(),
+        hex(true),
+        hex(false),
+        percent(true),
+        percent(false),
+        SECRET.escape_debug().to_string(),
+    ];
+    // Base64 of whatever has the secret in it: all three alignments, without the characters at both
+    // ends that depend on what stands beside it.
+    for before in 0..3 {
+        let encoded = STANDARD.encode([&vec![0; before][..], secret].concat());
+        let encoded = encoded.trim_end_matches('=');
+        let first = (before * 8).div_ceil(6);
+        forms.push(encoded[first..encoded.len() - 1].to_owned());
+    }
+    let mut pieces = BTreeSet::new();
+    for form in forms {
+        for at in 0..=form.len() - PIECE {
+            pieces.insert(form[at..at + PIECE].to_owned());
+        }
+    }
+    // `Debug` of octets.
+    for at in 0..=secret.len() - PIECE {
+        let list = format!("{:?}", &secret[at..at + PIECE]);
+        pieces.insert(list[1..list.len() - 1].to_owned());
+    }
+    pieces
+}
+
+fn clean(text: &str, pieces: &BTreeSet<String>) -> Result<(), String> {
+    // `{:#?}` puts each octet on a line of its own.
+    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for text in [text, &joined] {
+        if let Some(piece) = pieces.iter().find(|piece| text.contains(*piece)) {
+            let at = text.find(piece).unwrap();
+            let around: String = text.chars().skip(at.saturating_sub(60)).take(160).collect();
+            return Err(format!("{piece:?} in {around:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn debug(out: &mut String, value: &impl Debug) {
+    writeln!(out, "{value:?}\n{value:#?}").unwrap();
+}
+
+fn error(out: &mut String, error: &Error) {
+    writeln!(out, "{error}\n{error:#}").unwrap();
+    debug(out, error);
+    debug(out, &error.auth_detail());
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        writeln!(out, "{error}\n{error:?}").unwrap();
+        cause = error.source();
+    }
+}
+
+/// Everything that a run can print, on both sides.
+fn outputs(case: &Case) -> String {
+    paused(async {
+        let mut out = format!("{case}\n");
+        let network = Network::new(case.double());
+        debug(&mut out, network.double());
+        let transcript = Arc::new(Mutex::new(String::new()));
+        let client = {
+            let transcript = Arc::clone(&transcript);
+            case.builder(network.connector())
+                .transcript(move |entry| {
+                    writeln!(transcript.lock().unwrap(), "{entry}\n{entry:?}").unwrap();
+                })
+                .build()
+                .unwrap()
+        };
+        debug(&mut out, &client);
+        debug(&mut out, &case.authentication());
+        let token = CancellationToken::new();
+        if let Some(after) = case.cancel {
+            let token = token.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                token.cancel();
+            });
+        }
+        let bounds = case.bounds(&token);
+        match client.connect(bounds.clone()).await {
+            Ok(mut connection) => {
+                debug(&mut out, &connection);
+                let envelope = case.envelope();
+                let sent = match connection.transaction(&envelope) {
+                    Ok(transaction) => transaction.send(&case.message(), bounds).await,
+                    Err(error) => Err(error),
+                };
+                match sent {
+                    Ok(receipt) => debug(&mut out, &receipt),
+                    Err(failed) => error(&mut out, &failed),
+                }
+                debug(&mut out, &connection);
+            }
+            Err(failed) => error(&mut out, &failed),
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        debug(&mut out, &client);
+        let double = network.double();
+        writeln!(out, "{}", double.trace()).unwrap();
+        writeln!(out, "{:?}", double.trace().entries()).unwrap();
+        debug(&mut out, &double.ledger().findings());
+        writeln!(out, "{:?}", double.ledger().deliveries()).unwrap();
+        out.push_str(&transcript.lock().unwrap());
+        out
+    })
+}
+
+#[test]
+fn g9_discreet_whatever_goes_wrong_in_whatever_mechanism() {
+    let pieces = pieces();
+    property(200, arbitrary::auth_case(), |case| {
+        clean(&outputs(case), &pieces)
+    });
+}
+
+#[test]
+fn g9_discreet_with_every_named_fault_in_every_mechanism_and_every_fragment() {
+    let pieces = pieces();
+    let mut runs = 0;
+    for mechanism in Mechanism::ALL {
+        for fault in faults(postbound::Phase::Auth, std::time::Duration::from_secs(1)) {
+            for octets in [0, 5] {
+                let mut case = Case::new(fault.plan.clone());
+                case.timeout = std::time::Duration::from_secs(1);
+                case.auth = Some(mechanism);
+                if octets > 0 {
+                    let link: simnet::Plan =
+                        format!("v1 | link: fragment {octets}").parse().unwrap();
+                    case.plan.rules.extend(link.rules);
+                }
+                clean(&outputs(&case), &pieces).unwrap_or_else(|why| panic!("{case}: {why}"));
+                runs += 1;
+            }
+        }
+    }
+    assert!(runs > 500);
+}
+
+#[test]
+fn g9_discreet_the_search_finds_what_it_looks_for() {
+    let pieces = pieces();
+    let plain = format!("\0{USER}\0{SECRET}");
+    let octets = plain.as_bytes();
+    for leak in [
+        SECRET.to_owned(),
+        STANDARD.encode(SECRET),
+        STANDARD.encode(&plain),
+        STANDARD.encode(format!("x{plain}")),
+        STANDARD.encode(format!("xx{plain}")),
+        format!("{octets:?}"),
+        format!("{octets:#?}"),
+        format!("{:?}", SECRET),
+        octets.iter().map(|octet| format!("%{octet:02X}")).collect(),
+        octets.iter().map(|octet| format!("{octet:02x}")).collect(),
+        format!(
+            "a line that ends with {}\nand another",
+            &SECRET[..SECRET.len() / 2]
+        ),
+    ] {
+        assert!(clean(&leak, &pieces).is_err(), "{leak}");
+    }
+    assert_eq!(clean("nothing of the kind", &pieces), Ok(()));
+}
