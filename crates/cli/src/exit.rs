@@ -29,7 +29,7 @@ Not accepted, safe to send again; where it ended:
    2  resolve or connect      21  greeting     22  EHLO or HELO
   23  MAIL                    24  RCPT         25  DATA
   26  mail data, or the final reply            27  any other phase
-  28  TLS: STARTTLS or the handshake
+  28  AUTH                   29  TLS: STARTTLS or the handshake
 Others:
    1  a guarantee was broken (replay, matrix, the tour)
   64  wrong usage    66  unreadable input    71  refused by the system    74  unwritable output";
@@ -41,6 +41,11 @@ pub(crate) fn code(result: &Result<Receipt, Error>) -> u8 {
         Ok(_) => return OK,
         Err(error) => error,
     };
+    of(error)
+}
+
+/// The code for what went wrong.
+pub(crate) fn of(error: &Error) -> u8 {
     if error.outcome() == Outcome::Ambiguous {
         return AMBIGUOUS;
     }
@@ -52,8 +57,9 @@ pub(crate) fn code(result: &Result<Receipt, Error>) -> u8 {
         Phase::Rcpt => 24,
         Phase::DataInitiation => 25,
         Phase::DataBlock | Phase::DataTermination => 26,
-        Phase::TlsHandshake | Phase::StartTls => 28,
-        Phase::Checkout | Phase::Auth | Phase::Reset | Phase::Quit | Phase::Backoff => 27,
+        Phase::Auth => 28,
+        Phase::TlsHandshake | Phase::StartTls => 29,
+        Phase::Checkout | Phase::Reset | Phase::Quit | Phase::Backoff => 27,
     }
 }
 

@@ -5,12 +5,15 @@
     reason = "a program talks to people; the libraries below it do not"
 )]
 
+mod account;
 mod exit;
 mod matrix;
 mod plan;
+mod probe;
 mod replay;
 mod send;
 mod serve;
+mod terms;
 mod tour;
 
 use std::process::ExitCode;
@@ -34,6 +37,9 @@ enum Command {
     /// Send one message
     #[command(after_help = exit::HELP)]
     Send(send::Arguments),
+    /// Look at a server: what it offers, and where the time goes
+    #[command(after_help = exit::HELP)]
+    Probe(probe::Arguments),
     /// Serve the test double on a loopback port
     Serve(serve::Arguments),
     /// Check a plan, or list what can go wrong
@@ -61,6 +67,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         None => tour::run(),
         Some(Command::Send(arguments)) => send::run(&arguments),
+        Some(Command::Probe(arguments)) => probe::run(&arguments),
         Some(Command::Serve(arguments)) => serve::run(&arguments),
         Some(Command::Plan(arguments)) => plan::run(&arguments),
         Some(Command::Replay(arguments)) => replay::run(&arguments),

@@ -5,15 +5,16 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use postbound::{
-    Bounds, CancellationToken, Client, EhloName, Endpoint, Envelope, Error, ForwardPath,
-    LineEndings, Phase, Receipt, Recipient, Require, Retry, ReversePath, Security, Timeouts,
-    Timings, Tls,
+    Bounds, CancellationToken, Client, Envelope, Error, ForwardPath, LineEndings, Receipt,
+    Recipient, Require, Retry, ReversePath, Timings,
 };
 use serde_json::{Value, json};
 
+use crate::account::Account;
 use crate::exit::{self, Stop};
+use crate::terms::{Terms, usage};
 use crate::{duration, runtime};
 
 /// The spelling of options follows swaks where they mean the same.
@@ -21,11 +22,16 @@ use crate::{duration, runtime};
 pub(crate) struct Arguments {
     /// The server: a domain or an IP address, with the port behind a colon if need be. Given again,
     /// the next one is dialled when those before it can't be had
-    #[arg(short, long, required = true, value_name = "HOST[:PORT]")]
+    #[arg(short, long, value_name = "HOST[:PORT]")]
     server: Vec<String>,
-    /// The port of servers that name none [default: 465 with --tls implicit, else 25]
-    #[arg(short, long)]
-    port: Option<u16>,
+    /// The server, whether to encrypt, and who one is:
+    /// smtp+starttls://USER:PASSWORD@HOST[:PORT][?timeout=20s]
+    #[arg(long, value_name = "URL", conflicts_with = "server")]
+    url: Option<String>,
+    #[command(flatten)]
+    terms: Terms,
+    #[command(flatten)]
+    account: Account,
     /// The reverse-path; empty or `<>` for the null reverse-path
     #[arg(short, long, value_name = "MAILBOX")]
     from: ReversePath,
@@ -38,16 +44,6 @@ pub(crate) struct Arguments {
         value_name = "MAILBOX"
     )]
     to: Vec<ForwardPath>,
-    /// Whether and when to encrypt: implicit, starttls, starttls-if-offered-insecure or none. The
-    /// third one any active attacker can switch off, and it takes any certificate
-    #[arg(long, value_name = "MODE", default_value_t = Security::None)]
-    tls: Security,
-    /// Trust the authorities in this PEM file and no other [default: those of the system]
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// How to name oneself in EHLO
-    #[arg(long, alias = "helo", value_name = "NAME")]
-    ehlo: Option<EhloName>,
     /// The message: a file, or `-` for standard input
     #[arg(short, long, default_value = "-", value_name = "FILE")]
     data: PathBuf,
@@ -60,15 +56,6 @@ pub(crate) struct Arguments {
     /// Wait this much longer for the final reply after a cancellation or an expiry
     #[arg(long, value_parser = duration, default_value = "0ms", value_name = "TIME")]
     linger: Duration,
-    /// The set of limits to start from
-    #[arg(long, value_enum, default_value_t = Preset::Interactive)]
-    timeouts: Preset,
-    /// The same limit for every phase
-    #[arg(long, value_parser = duration, value_name = "TIME")]
-    timeout: Option<Duration>,
-    /// The limit of one phase, such as greeting=20s; may be given again
-    #[arg(long, value_name = "PHASE=TIME")]
-    limit: Vec<String>,
     /// Try up to this many times more if a failure may pass. Never after an ambiguous outcome
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..100), value_name = "TIMES")]
     retry: u32,
@@ -84,84 +71,12 @@ pub(crate) struct Arguments {
     /// Send nothing: only show how long it could take at most
     #[arg(long)]
     plan: bool,
+    /// Show what is said and heard; there are no secrets in it
+    #[arg(long)]
+    transcript: bool,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Preset {
-    /// For somebody who waits
-    Interactive,
-    /// RFC 5321's minima, for a queue
-    Rfc5321,
-}
-
-fn usage(why: impl ToString) -> Stop {
-    Stop::new(exit::USAGE, why.to_string())
-}
-
-fn timeouts(arguments: &Arguments) -> Result<Timeouts, Stop> {
-    let mut timeouts = match (arguments.timeout, arguments.timeouts) {
-        (Some(limit), _) => Timeouts::uniform(limit).map_err(usage)?,
-        (None, Preset::Interactive) => Timeouts::INTERACTIVE,
-        (None, Preset::Rfc5321) => Timeouts::RFC5321,
-    };
-    for limit in &arguments.limit {
-        let (phase, time) = limit.split_once('=').ok_or_else(|| {
-            usage(format!(
-                "--limit {limit:?}: write PHASE=TIME, such as greeting=20s"
-            ))
-        })?;
-        let phase: Phase = phase.parse().map_err(|e| usage(format!("--limit: {e}")))?;
-        let time = duration(time).map_err(|e| usage(format!("--limit {limit:?}: {e}")))?;
-        timeouts = timeouts.with(phase, time).map_err(usage)?;
-    }
-    Ok(timeouts)
-}
-
-/// The servers, each tried after those that were given before it.
-fn endpoints(arguments: &Arguments) -> Result<Vec<Endpoint>, Stop> {
-    let open = |text: &String| !matches!(server(text), Ok((_, Some(_))));
-    if arguments.port.is_some() && !arguments.server.iter().any(open) {
-        return Err(usage("the port is given twice, in --server and in --port"));
-    }
-    let usual = match arguments.tls {
-        Security::Implicit => 465,
-        _ => 25,
-    };
-    let mut endpoints = Vec::new();
-    for (priority, text) in (0..=u16::MAX).zip(&arguments.server) {
-        let (host, port) = server(text)?;
-        let port = port.or(arguments.port).unwrap_or(usual);
-        let endpoint = Endpoint::new(host, port).map_err(usage)?;
-        endpoints.push(endpoint.priority(priority));
-    }
-    Ok(endpoints)
-}
-
-/// Host and port, with an IPv6 address in brackets if a port follows it.
-fn server(text: &str) -> Result<(&str, Option<u16>), Stop> {
-    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-        let (host, rest) = rest
-            .split_once(']')
-            .ok_or_else(|| usage(format!("--server {text:?}: there is no closing bracket")))?;
-        (host, rest.strip_prefix(':'))
-    } else if text.matches(':').count() == 1 {
-        let (host, port) = text.split_once(':').unwrap_or((text, ""));
-        (host, Some(port))
-    } else {
-        (text, None)
-    };
-    let port = match port.map(str::parse) {
-        None => None,
-        Some(Ok(port)) => Some(port),
-        Some(Err(_)) => {
-            let port = port.unwrap_or_default();
-            return Err(usage(format!("--server {text:?}: {port:?} is no port")));
-        }
-    };
-    Ok((host, port))
 }
 
 fn retry(arguments: &Arguments) -> Retry {
@@ -192,29 +107,21 @@ fn message(arguments: &Arguments) -> Result<Vec<u8>, Stop> {
     }
 }
 
-/// Whom to trust.
-fn trust(arguments: &Arguments) -> Result<Tls, Stop> {
-    let Some(file) = &arguments.ca else {
-        return Ok(Tls::new());
-    };
-    if arguments.tls == Security::None {
-        return Err(usage("--ca needs TLS; give --tls, too"));
-    }
-    let pem = fs::read(file).map_err(|error| {
-        let file = file.display();
-        Stop::new(exit::INPUT, format!("--ca {file} can't be read: {error}"))
-    })?;
-    Tls::new()
-        .only_roots_pem(&pem)
-        .map_err(|error| usage(format!("--ca {}: {error}", file.display())))
-}
-
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
-    let timeouts = timeouts(arguments)?;
-    let mut endpoints = endpoints(arguments)?.into_iter();
-    let Some(first) = endpoints.next() else {
-        return Err(usage("there is no --server"));
+    let servers = match &arguments.url {
+        Some(url) => std::slice::from_ref(url),
+        None => arguments.server.as_slice(),
     };
+    if arguments.url.is_none() && servers.iter().any(|server| server.contains("://")) {
+        return Err(usage("a URL goes with --url"));
+    }
+    let mut builder = arguments.terms.client(servers)?.retry(retry(arguments));
+    if let Some(auth) = arguments.account.auth()? {
+        builder = builder.auth(auth);
+    }
+    if arguments.transcript {
+        builder = builder.transcript(|entry| eprintln!("{entry}"));
+    }
     let require = if arguments.require_all {
         Require::AllRecipients
     } else {
@@ -225,21 +132,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     } else {
         LineEndings::Normalize
     };
-    let mut builder = endpoints
-        .fold(
-            Client::builder(first.host(), first.port()),
-            |builder, next| builder.endpoint(next),
-        )
-        .retry(retry(arguments))
-        .timeouts(timeouts)
-        .require(require)
-        .line_endings(line_endings);
-    if let Some(name) = &arguments.ehlo {
-        builder = builder.ehlo_name(name.clone());
-    }
     let client = builder
-        .security(arguments.tls)
-        .tls(trust(arguments)?)
+        .require(require)
+        .line_endings(line_endings)
         .build()
         .map_err(usage)?;
     let envelope =
@@ -325,6 +220,9 @@ pub(crate) fn describe(result: &Result<Receipt, Error>) -> String {
                 lines.push(format!("  because: {error}"));
                 cause = error.source();
             }
+            if let Some(detail) = error.auth_detail() {
+                lines.push(format!("  the server said of the credentials: {detail}"));
+            }
             for attempt in error.attempts() {
                 let why = attempt
                     .error
@@ -349,7 +247,7 @@ fn before(error: &Error) -> String {
 }
 
 /// A duration as people read it.
-fn brief(duration: Duration) -> String {
+pub(crate) fn brief(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {
         format!("{:.1} ms", duration.as_secs_f64() * 1_000.0)
     } else {

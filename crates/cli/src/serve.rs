@@ -9,8 +9,9 @@ use serde_json::json;
 use simnet::net::loopback::Loopback;
 use simnet::plan::{Certificate, Rule, TlsFault};
 use simnet::tls::{Authority, Tls};
-use simnet::{Delivery, Double, Entry, Event, Plan};
+use simnet::{Account, Delivery, Double, Entry, Event, Plan, Script};
 
+use crate::account::password;
 use crate::exit::{self, Stop};
 use crate::runtime;
 
@@ -39,6 +40,13 @@ pub(crate) struct Arguments {
     /// Write every message that was taken into this folder, as an .eml file and its envelope
     #[arg(long, value_name = "FOLDER")]
     mailbox: Option<PathBuf>,
+    /// Offer AUTH with these mechanisms, with commas between them; the password is in
+    /// POSTBOUND_PASSWORD
+    #[arg(long, value_name = "MECHANISMS", requires = "auth_user")]
+    auth: Option<String>,
+    /// Who may authenticate
+    #[arg(long, value_name = "USER", requires = "auth")]
+    auth_user: Option<String>,
     /// Log as one JSON object a line
     #[arg(long)]
     json: bool,
@@ -130,6 +138,11 @@ async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
     let mut double = Double::new(plan);
     if let Some(mode) = arguments.tls {
         double = double.with_tls(secure(arguments, mode)?);
+    }
+    if let (Some(mechanisms), Some(user)) = (&arguments.auth, &arguments.auth_user) {
+        let mechanisms = mechanisms.replace(',', " ").to_ascii_uppercase();
+        let account = Account::new(user, password()?);
+        double = double.with_script(Script::default().with_auth(&mechanisms, account));
     }
     let loopback = Loopback::bind(double, port).await.map_err(|error| {
         Stop::new(

@@ -71,6 +71,7 @@ mod tls;
 mod transaction;
 mod transcript;
 mod transport;
+mod url;
 
 pub use auth::Auth;
 pub use bounds::Bounds;
@@ -101,6 +102,7 @@ pub use tls::Tls;
 pub use tokio_util::sync::CancellationToken;
 pub use transaction::Transaction;
 pub use transcript::TranscriptEntry;
+pub use url::UrlError;
 
 #[doc = include_str!("../../../docs/DESIGN.md")]
 pub mod design {}
