@@ -35,12 +35,11 @@
 //!
 //! SMTP in clear, with STARTTLS or with TLS from the first octet ([`Security`]); PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES, SMTPUTF8, DSN, REQUIRETLS,
 //! LIMITS, DELIVERBY, MT-PRIORITY and FUTURERELEASE, whose parameters are part of the [`Envelope`];
+//! authentication with a password, a token or a certificate ([`Auth`]);
 //! partial acceptance of recipients; messages from memory or from a reader, without a copy; any network through
 //! [`Connector`].
 //!
-//! # What it does not do yet
-//!
-//! Authentication. It never sends anything twice unless [`Retry::may_duplicate`] asks for it.
+//! It never sends anything twice unless [`Retry::may_duplicate`] asks for it.
 //!
 //! [`design`] says why it is built the way it is.
 
