@@ -30,9 +30,11 @@ impl fmt::Display for Line {
     }
 }
 
+type Show = dyn Fn(&Line, Instant) + Send + Sync;
+
 /// Is shown every line of a session as it comes.
 #[derive(Clone)]
-pub struct Observer(Arc<dyn Fn(&Line, Instant) + Send + Sync>);
+pub struct Observer(Arc<Show>);
 
 impl Observer {
     /// `show` must return quickly: it is called in the middle of things.
