@@ -82,7 +82,9 @@ impl Terms {
     fn endpoints(&self, servers: &[String]) -> Result<ClientBuilder<TcpConnector>, Stop> {
         let open = |text: &String| !matches!(place(text), Ok((_, Some(_))));
         if self.port.is_some() && !servers.iter().any(open) {
-            return Err(usage("the port is given twice, behind the host and in --port"));
+            return Err(usage(
+                "the port is given twice, behind the host and in --port",
+            ));
         }
         let usual = match self.tls {
             Some(Security::Implicit) => 465,

@@ -87,10 +87,10 @@ pub use pool::{Circuit, Pool, PoolBuilder, Pooled};
 pub use proto::transparency::{LineEndings, wire_octets};
 pub use proto::{
     BodyType, CertificateProblem, DomainProblem, EhloName, EnhancedStatusCode, Envelope,
-    FailureKind, ForwardPath, Limit, Limits, Line, MailParameters, NoRecipients, Outcome, PathError,
-    Phase, ProtocolError, RcptParameters, Recipient, RecipientStatus, Reply, ReplyCode, ReplyError,
-    Require, ReversePath, Security, Timeouts, TimeoutsError, Timings, TlsProblem, UnknownPhase,
-    UnknownSecurity, Unsupported, WorstCase, WorstCaseItem, ext, sasl,
+    FailureKind, ForwardPath, Limit, Limits, Line, MailParameters, NoRecipients, Outcome,
+    PathError, Phase, ProtocolError, RcptParameters, Recipient, RecipientStatus, Reply, ReplyCode,
+    ReplyError, Require, ReversePath, Security, Timeouts, TimeoutsError, Timings, TlsProblem,
+    UnknownPhase, UnknownSecurity, Unsupported, WorstCase, WorstCaseItem, ext, sasl,
 };
 pub use receipt::Receipt;
 pub use resolver::SystemResolver;
