@@ -142,6 +142,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.transactions
     }
 
+    /// Whether a mail transaction is under way, or has a result that was not asked for yet.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.session.is_under_way()
+    }
+
     /// Whether it is at rest and the peer has neither said anything nor closed, as far as that can
     /// be seen without waiting.
     pub(crate) fn is_quiet(&mut self) -> bool {
@@ -295,6 +300,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         payload: &mut Payload<'_>,
     ) -> Result<Completed, Error> {
         let started = clock::now();
+        // It may have come in one read with the one before it.
+        if let Some(result) = self.session.take_result() {
+            if !self.is_idle() {
+                self.stream = None;
+            }
+            return result.map_err(|failure| self.error(failure, None, started));
+        }
         let Some(stream) = self.stream.take() else {
             return Err(self.not_idle(Phase::Mail));
         };
@@ -312,7 +324,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         session: &mut connection.session,
                         payload,
                         cause: &mut cause,
-                        unflushed: false,
+                        // What was queued behind the transaction before may lie in a buffer.
+                        unflushed: true,
                     };
                     guard.turn(&mut exchange).await
                 }
@@ -322,7 +335,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let stream = flight.stream.take();
         drop(flight);
         // A session that is not at rest has spent its stream, which is closed here and now.
-        if self.session.is_idle() || self.session.is_upgrade_due() {
+        let session = &self.session;
+        if session.is_idle() || session.is_under_way() || session.is_upgrade_due() {
             self.stream = stream;
         } else if let (Ok(Completed::Closed(_)), Some(mut stream)) = (&result, stream) {
             stream.say_close();

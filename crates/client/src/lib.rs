@@ -83,7 +83,7 @@ pub use exchange::Progress;
 pub use handshake::TlsFacts;
 pub use message::Message;
 pub use mx::{Delivered, Exchange, Exchanges, LookupError, Mx};
-pub use pool::{Circuit, Pool, PoolBuilder, Pooled};
+pub use pool::{Circuit, Mail, Pool, PoolBuilder, Pooled, SendAll, Sent};
 pub use proto::transparency::{LineEndings, wire_octets};
 pub use proto::{
     BodyType, CertificateProblem, DomainProblem, EhloName, EnhancedStatusCode, Envelope,

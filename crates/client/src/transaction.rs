@@ -125,7 +125,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         settings: Settings<'m>,
         bounds: proto::Bounds,
     ) -> Result<Receipt, Error> {
-        let started = clock::now();
+        self.begin(envelope, message, &settings, bounds)?;
+        self.end(guard, message, settings).await
+    }
+
+    /// The options that suit the message, and whether its octets have to be checked to be 7-bit.
+    fn suited(&self, message: &Message<'_>, settings: &Settings<'_>) -> (TransactionOptions, bool) {
         let mut options = settings.options;
         options.size = message.size();
         let mut seven_bit = false;
@@ -139,12 +144,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 BodyType::SevenBit
             }
         };
-        if let Err(failure) = self
-            .next_transaction()
-            .begin(envelope, options, bounds, started)
-        {
-            return Err(self.error(failure, None, started));
-        }
+        (options, seven_bit)
+    }
+
+    /// Begins a transaction; nothing is waited for.
+    pub(crate) fn begin(
+        &mut self,
+        envelope: &Envelope,
+        message: &Message<'_>,
+        settings: &Settings<'_>,
+        bounds: proto::Bounds,
+    ) -> Result<(), Error> {
+        let now = clock::now();
+        let (options, _) = self.suited(message, settings);
+        self.next_transaction()
+            .begin(envelope, options, bounds, now)
+            .map_err(|failure| self.error(failure, None, now))
+    }
+
+    /// Queues a transaction behind the one that is under way, and says whether that could be done.
+    pub(crate) fn follow(
+        &mut self,
+        envelope: &Envelope,
+        message: &Message<'_>,
+        settings: &Settings<'_>,
+    ) -> bool {
+        let (options, _) = self.suited(message, settings);
+        self.next_transaction()
+            .follow(envelope, options, clock::now())
+            .is_ok()
+    }
+
+    /// Sends the message of the transaction that is under way, and waits for what the server says.
+    pub(crate) async fn end<'m>(
+        &mut self,
+        guard: &mut Guard,
+        message: &mut Message<'m>,
+        settings: Settings<'m>,
+    ) -> Result<Receipt, Error> {
+        let started = clock::now();
+        let (options, seven_bit) = self.suited(message, &settings);
         let mut payload = Payload {
             size: options.size,
             message: std::mem::replace(message, Message::from(&[])),

@@ -35,11 +35,21 @@ impl Several {
     /// If there is no plan.
     #[must_use]
     pub fn new(plans: impl IntoIterator<Item = Plan>) -> Self {
-        let networks: Arc<[Network]> = plans
-            .into_iter()
-            .map(|plan| Network::new(Double::new(plan).without_trace()))
-            .collect();
-        assert!(!networks.is_empty(), "there is a plan");
+        Self::of(
+            plans
+                .into_iter()
+                .map(|plan| Double::new(plan).without_trace()),
+        )
+    }
+
+    /// Networks with these doubles on the current runtime.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn of(doubles: impl IntoIterator<Item = Double>) -> Self {
+        let networks: Arc<[Network]> = doubles.into_iter().map(Network::new).collect();
+        assert!(!networks.is_empty(), "there is a network");
         Self {
             networks,
             met: Arc::default(),

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use proto::{Bounds, Envelope, FailureKind, Phase, Timings};
+use proto::{Bounds, Envelope, FailureKind, Phase, Timings, TransactionOptions};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::circuit::blames_server;
@@ -217,9 +217,25 @@ impl<C: Connector> Pooled<C> {
         message: &mut Message<'_>,
         bounds: Bounds,
     ) -> Result<Receipt, Error> {
-        let settings = Settings::new(self.pool.client().options());
+        let settings = Settings::new(self.options());
         self.send_with(guard, envelope, message, settings, bounds)
             .await
+    }
+
+    /// Whether another message may go over it: within its limits, and at rest or soon to be.
+    pub(crate) fn may_go_on(&self) -> bool {
+        (self.is_idle() || self.is_under_way()) && self.pool.shared.may_be_kept(self, clock::now())
+    }
+
+    /// What came before its first transaction is of no interest to the next.
+    pub(crate) fn use_up(&mut self) {
+        self.was_at_rest = true;
+        self.waited = Duration::ZERO;
+    }
+
+    /// The options of the pool's client.
+    pub(crate) fn options(&self) -> TransactionOptions {
+        self.pool.client().options()
     }
 
     /// The result with what came before the transaction.

@@ -6,6 +6,7 @@
 
 mod circuit;
 mod lease;
+mod send_all;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +30,7 @@ use crate::tcp::TcpConnector;
 
 pub use circuit::Circuit;
 pub use lease::Pooled;
+pub use send_all::{Mail, SendAll, Sent};
 
 use circuit::Breaker;
 
@@ -151,6 +153,7 @@ impl<C: Connector> Shared<C> {
         now.saturating_duration_since(since) < self.settings.idle
             && connection.age(now) < self.settings.age
             && connection.transactions() < self.settings.messages
+            && connection.transactions_left() != Some(0)
     }
 
     fn is_fresh(&self, parked: &Parked<C::Stream>) -> bool {

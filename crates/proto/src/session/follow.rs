@@ -27,7 +27,9 @@ impl Session {
         options: TransactionOptions,
         now: Instant,
     ) -> Result<(), Box<Failure>> {
-        let current = self.is_under_way() && self.lingering.is_none();
+        let current = matches!(self.job, Job::Transaction(_))
+            && self.spent.is_none()
+            && self.lingering.is_none();
         if !current || self.following.is_some() {
             let kind = FailureKind::NotIdle;
             return Err(Box::new(Failure::new(
@@ -41,11 +43,10 @@ impl Session {
         Ok(())
     }
 
-    /// Whether a mail transaction is under way and may still come to an end at which the connection
-    /// is at rest.
+    /// Whether a mail transaction is under way, or has a result that was not taken.
     #[must_use]
-    pub fn is_under_way(&self) -> bool {
-        matches!(self.job, Job::Transaction(_)) && self.spent.is_none()
+    pub const fn is_under_way(&self) -> bool {
+        matches!(self.job, Job::Transaction(_)) || self.result.is_some()
     }
 
     /// Makes the transaction that follows the current one, if one does.
