@@ -45,6 +45,8 @@
 
 mod attempts;
 mod auth;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod bounds;
 mod client;
 mod clock;
