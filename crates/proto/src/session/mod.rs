@@ -489,7 +489,8 @@ impl Session {
 
     fn finish(&mut self, result: Result<Completed, Box<Failure>>) {
         match self.result {
-            None => self.result = Some(result),
+            // What comes behind the 220 to STARTTLS takes its result back.
+            None | Some(Ok(Completed::Upgrade(_))) => self.result = Some(result),
             Some(_) => self.later = Some(result),
         }
     }
