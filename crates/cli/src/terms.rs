@@ -60,7 +60,9 @@ impl Terms {
                     return Err(usage("the port of a URL is written in it"));
                 }
                 if self.tls.is_some() {
-                    return Err(usage("a URL says by its scheme whether to encrypt; leave --tls out"));
+                    return Err(usage(
+                        "a URL says by its scheme whether to encrypt; leave --tls out",
+                    ));
                 }
                 let read = || Client::from_url(url).map_err(usage);
                 // An option has the last word, phase by phase.

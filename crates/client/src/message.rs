@@ -78,7 +78,7 @@ impl<'a> Message<'a> {
     /// Whether all of it can be sent, once more if need be.
     pub(crate) fn is_whole(&self) -> bool {
         !matches!(self.source, Source::Reader { begun: true, .. })
-}
+    }
 
     /// The same message once more, where that costs nothing: not from a reader.
     pub(crate) fn again(&self) -> Option<Self> {
