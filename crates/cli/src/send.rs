@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "HOST[:PORT]")]
     server: Vec<String>,
     /// The server, whether to encrypt, and who one is:
-    /// smtp+starttls://USER:PASSWORD@HOST[:PORT][?timeout=20s]
+    /// `smtp+starttls://USER:PASSWORD@HOST:PORT?timeout=20s`
     #[arg(long, value_name = "URL", conflicts_with = "server")]
     url: Option<String>,
     #[command(flatten)]
