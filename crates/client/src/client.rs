@@ -500,7 +500,7 @@ impl<C> ClientBuilder<C> {
 
     /// How long an address of the server is tried before the next one is begun beside it (RFC 8305
     /// §5). Default 250 ms, the RFC's recommendation; a shorter one than 10 ms is taken as 10 ms. It
-    /// is shortened where the limit of [`Phase::Connect`](crate::Phase::Connect) would end before
+    /// is shortened where the limit of [`Phase::Connect`] would end before
     /// every address was begun.
     pub fn attempt_delay(mut self, delay: Duration) -> Self {
         self.attempt_delay = delay;
