@@ -436,18 +436,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         if !self.mail_said {
             self.find("DATA before MAIL");
         }
-        if self
+        let refused = self
             .envelope
             .as_ref()
-            .is_none_or(|e| e.forward_paths.is_empty())
-        {
-            self.occasion(Phase::DataInitiation);
-            return self.plain(554, "5.5.1 no valid recipients").await;
-        }
-        let (meant, next) = self
-            .answer(Phase::DataInitiation, b"354 go ahead\r\n".to_vec())
-            .await?;
-        if !meant || next != Next::Go {
+            .is_none_or(|e| e.forward_paths.is_empty());
+        let normal: &[u8] = match refused {
+            true => b"554 5.5.1 no valid recipients\r\n",
+            false => b"354 go ahead\r\n",
+        };
+        let (meant, next) = self.answer(Phase::DataInitiation, normal.to_vec()).await?;
+        if !meant || refused || next != Next::Go {
             return Ok(next);
         }
         // One octet more than is taken tells that it was too much.

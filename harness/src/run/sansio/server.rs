@@ -338,17 +338,16 @@ impl<'a> Server<'a> {
         if !self.mail_said {
             self.find("DATA before MAIL");
         }
-        if self
+        let refused = self
             .envelope
             .as_ref()
-            .is_none_or(|envelope| envelope.forward_paths.is_empty())
-        {
-            self.occasion(Phase::DataInitiation);
-            self.say_now(b"554 5.5.1 no valid recipients\r\n");
-            return;
-        }
-        let meant = self.answer(Phase::DataInitiation, b"354 go ahead\r\n");
-        if meant && !matches!(self.acts.back(), Some(Act::End(_))) {
+            .is_none_or(|envelope| envelope.forward_paths.is_empty());
+        let normal: &[u8] = match refused {
+            true => b"554 5.5.1 no valid recipients\r\n",
+            false => b"354 go ahead\r\n",
+        };
+        let meant = self.answer(Phase::DataInitiation, normal);
+        if meant && !refused && !matches!(self.acts.back(), Some(Act::End(_))) {
             self.mode = Mode::MailData;
             self.data = MailData::default();
             self.due = match self.intake {
