@@ -9,6 +9,7 @@
 
 pub mod arbitrary;
 pub mod case;
+pub mod counted;
 pub mod differential;
 pub mod matrix;
 pub mod property;
@@ -16,6 +17,7 @@ pub mod report;
 pub mod run;
 
 pub use case::{Case, CaseError};
+pub use counted::Counted;
 pub use matrix::{Cell, Matrix};
 pub use property::{keeps, property};
 pub use report::{Claim, Report, Tolerance, Violation};

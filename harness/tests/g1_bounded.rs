@@ -35,6 +35,10 @@ fn g1_bounded_by_the_sum_of_the_limits_when_every_phase_uses_up_its_own() {
     let unused = promise - report.elapsed;
     assert!(report.elapsed <= promise);
     assert!(
+        unused >= data.total(),
+        "{unused:?} unused: a wait is missing in the promise"
+    );
+    assert!(
         unused < data.total() + Duration::from_millis(11 * 8 + 50),
         "{unused:?} of {promise:?} were never used"
     );

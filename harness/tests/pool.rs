@@ -303,6 +303,15 @@ fn a_connection_that_ended_or_spoke_at_rest_is_not_handed_out() {
             assert_eq!(network.connections(), 2, "{surplus}");
             assert_eq!(network.streams(), 1, "{surplus}");
         });
+        run::paused(async {
+            let network = plans([&format!("v1 | data-termination: {surplus}"), "v1"]);
+            let pool = pool(&network, 1);
+            send(&pool, Bounds::none()).await.unwrap();
+            sleep(ms(10)).await;
+            let lent = pool.checkout(Bounds::none()).await.unwrap();
+            assert_eq!(network.connections(), 2, "{surplus} was lent out");
+            drop(lent);
+        });
     }
 }
 
