@@ -307,6 +307,7 @@ impl Session {
             if failure.kind == FailureKind::Refused {
                 failure.outcome = Outcome::NotAccepted;
             }
+            transaction.decide_recipients();
             failure.recipients = transaction.take_recipients(failure.outcome);
             // What the server has already refused is not hidden by how the connection ended.
             if let Some((phase, reply)) = transaction.refusal.take() {
