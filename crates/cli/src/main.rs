@@ -42,7 +42,7 @@ enum Command {
     Probe(probe::Arguments),
     /// Serve the test double on a loopback port
     Serve(serve::Arguments),
-    /// Check a plan, or list what can go wrong
+    /// Check, explain or show a plan, or list what can go wrong
     Plan(plan::Arguments),
     /// Run one case again, from the line that a failure printed
     Replay(replay::Arguments),

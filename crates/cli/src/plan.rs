@@ -1,11 +1,15 @@
 //! `postbound plan`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use postbound::Phase;
+use simnet::Plan;
+use simnet::behaviour::{Behaviour, CASES};
+use simnet::double::Claim;
 use simnet::net::Backend;
+use simnet::plan::Rule;
 use simnet::plan::vocabulary::{NamedFault, faults, link_faults};
 
 use crate::exit::{self, Stop};
@@ -24,10 +28,22 @@ enum Command {
         /// The plan file
         file: PathBuf,
     },
-    /// List every named fault: its rules, what it does, what a good client makes of it
+    /// Say in words what each rule does and what a good client makes of it
+    Explain {
+        /// A plan file, or a plan on one line: 'v1 | rcpt: stall', or the rule alone
+        #[arg(value_name = "FILE|TEXT")]
+        plan: String,
+    },
+    /// List the hostile behaviours and every named fault: rules, what goes wrong, what a good client
+    /// makes of it
     List {
-        /// Only those of this phase, or `link`
+        /// Only those of this phase, or `link`, or `behaviours`
         place: Option<String>,
+    },
+    /// Show a hostile behaviour: its plan, the RFC, what goes wrong, what a good client does
+    Show {
+        /// Its name, as `plan list` has it
+        name: String,
     },
 }
 
@@ -44,9 +60,121 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
                 }
             }
         }
-        Command::List { place } => list(place.as_deref())?,
+        Command::Explain { plan } => explain(&read(plan)?),
+        Command::List { place } => match place.as_deref() {
+            Some("behaviours") => list_behaviours(),
+            Some(place) => list(Some(place))?,
+            None => {
+                list_behaviours();
+                println!();
+                list(None)?;
+            }
+        },
+        Command::Show { name } => show(&behaviour(name)?),
     }
     Ok(exit::OK)
+}
+
+/// A plan from a file of this name or, if there is none, from the text itself.
+fn read(argument: &str) -> Result<Plan, Stop> {
+    let path = Path::new(argument);
+    if path.exists() {
+        return read_plan(path);
+    }
+    let text = argument.trim_start();
+    let whole = ["v1", "postbound-plan"]
+        .iter()
+        .any(|begin| text.starts_with(begin));
+    if !whole && !text.contains(':') {
+        let why = format!("there is no file {argument}, and it is no rule: PLACE: CLAUSES");
+        return Err(Stop::new(exit::INPUT, why));
+    }
+    let plan = if whole {
+        text.parse()
+    } else {
+        format!("v1 | {text}").parse()
+    };
+    plan.map_err(|mut error: simnet::PlanError| {
+        if !whole {
+            // Behind `v1 | `.
+            error.column = error.column.saturating_sub(5).max(1);
+        }
+        Stop::new(exit::USAGE, format!("{argument:?}: {error}"))
+    })
+}
+
+/// The hostile behaviour of this name.
+pub(crate) fn behaviour(name: &str) -> Result<Behaviour, Stop> {
+    Behaviour::find(name).ok_or_else(|| {
+        let like = Behaviour::like(name);
+        let hint = if like.is_empty() {
+            "`postbound plan list behaviours` has them all".to_owned()
+        } else {
+            format!("there are {}", like.join(", "))
+        };
+        Stop::new(
+            exit::USAGE,
+            format!("there is no behaviour {name:?}; {hint}"),
+        )
+    })
+}
+
+fn explain(plan: &Plan) {
+    if plan.rules.is_empty() {
+        println!("a healthy server on a healthy network: a good client delivers");
+    }
+    for told in plan.rules.iter().map(Rule::explain) {
+        println!("{}", told.rule);
+        println!("    what happens   {}", told.does);
+        println!("    a good client  {}", told.good);
+    }
+}
+
+fn list_behaviours() {
+    println!("# hostile behaviours; `postbound serve --behaviour NAME` plays one");
+    for case in &CASES {
+        println!("\n## {} {}", case.number, case.title);
+        if let Some(why) = case.not_by_a_server {
+            println!("(no server can play it: {why})");
+        }
+        for one in Behaviour::all()
+            .iter()
+            .filter(|one| one.case == case.number)
+        {
+            println!("{:<29} {:<10} {}", one.name, truth(one), one.rfc);
+            println!("{:<29} {}", "", one.wrong);
+        }
+    }
+}
+
+/// What a good client claims about the message, in a word.
+const fn truth(behaviour: &Behaviour) -> &'static str {
+    match behaviour.truth {
+        Claim::Delivered => "delivers",
+        Claim::NotDelivered => "fails",
+        Claim::Unknown => "ambiguous",
+    }
+}
+
+fn show(behaviour: &Behaviour) {
+    println!("# {}", behaviour.name);
+    if let Some(case) = behaviour.hostile_case() {
+        println!("# case {}: {}", case.number, case.title);
+    }
+    println!("# {}", behaviour.rfc);
+    println!("# what goes wrong: {}", behaviour.wrong);
+    println!("# a good client: {}", behaviour.good);
+    let taken = match behaviour.truth {
+        Claim::Delivered => "the message was taken, and the client says so",
+        Claim::NotDelivered => "the message was not taken, and the client says so",
+        Claim::Unknown => "nobody can know whether it was taken, and the client says so",
+    };
+    println!("# the truth: {taken}");
+    let needs = behaviour.needs.to_string();
+    if !needs.is_empty() {
+        println!("# it needs: {needs}");
+    }
+    print!("{}", behaviour.plan());
 }
 
 fn list(only: Option<&str>) -> Result<(), Stop> {

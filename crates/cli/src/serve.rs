@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
+use simnet::behaviour::ServerTls;
 use simnet::net::loopback::Loopback;
-use simnet::plan::{Certificate, Rule, TlsFault};
+use simnet::plan::{Certificate, ResolveFault, Rule, TlsFault};
 use simnet::tls::{Authority, Tls};
 use simnet::{Account, Delivery, Double, Entry, Event, Plan, Script};
 
 use crate::account::password;
 use crate::exit::{self, Stop};
+use crate::plan::behaviour;
 use crate::runtime;
 
 /// Serves until it is interrupted. Mail is never relayed.
@@ -24,6 +26,11 @@ pub(crate) struct Arguments {
     /// What goes wrong: a plan file
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
+    /// What goes wrong: a hostile behaviour by its name, as `postbound plan list behaviours` has them;
+    /// with TLS and AUTH where it needs them (for tester@double.example, password no-secret). May be
+    /// given again
+    #[arg(long, value_name = "NAME")]
+    behaviour: Vec<String>,
     /// What goes wrong: one rule, such as 'rcpt: reply 451 4.7.1 greylisted'; may be given again
     #[arg(long, value_name = "RULE")]
     rule: Vec<String>,
@@ -35,7 +42,7 @@ pub(crate) struct Arguments {
     certificate: Option<Certificate>,
     /// Write the certificate of the authority behind it into this file, for clients to trust. It is
     /// a new one each time
-    #[arg(long, value_name = "FILE", requires = "tls")]
+    #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// Write every message that was taken into this folder, as an .eml file and its envelope
     #[arg(long, value_name = "FOLDER")]
@@ -54,6 +61,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NUMBER")]
     messages: Option<usize>,
 }
+
+/// Who may authenticate where a behaviour needs AUTH and nobody was named.
+const USER: &str = "tester@double.example";
+const PASSWORD: &str = "no-secret";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Mode {
@@ -93,6 +104,9 @@ fn plan(arguments: &Arguments) -> Result<Plan, Stop> {
                 })?;
         plan.rules.extend(more.rules);
     }
+    for name in &arguments.behaviour {
+        plan.rules.extend(behaviour(name)?.plan().rules);
+    }
     if let Some(certificate) = arguments.certificate {
         plan.rules
             .push(Rule::Tls(TlsFault::Certificate(certificate)));
@@ -100,7 +114,50 @@ fn plan(arguments: &Arguments) -> Result<Plan, Stop> {
     simnet::net::Backend::Loopback
         .can(&plan)
         .map_err(|why| Stop::new(exit::USAGE, why))?;
+    for rule in &plan.rules {
+        // Several addresses are listened on; everything else is the business of a resolver.
+        if let Rule::Resolve(fault) = rule
+            && !matches!(
+                fault,
+                ResolveFault::Addresses(_) | ResolveFault::Families(_)
+            )
+        {
+            let why = format!("`{rule}`: no server has a say in the look-up of its own name");
+            return Err(Stop::new(exit::USAGE, why));
+        }
+    }
     Ok(plan)
+}
+
+/// TLS as it was asked for or as the behaviours need it.
+fn mode(arguments: &Arguments) -> Result<Option<Mode>, Stop> {
+    let mut mode = arguments.tls;
+    for name in &arguments.behaviour {
+        let needed = match behaviour(name)?.needs.tls {
+            ServerTls::StartTls => Mode::Starttls,
+            ServerTls::Implicit | ServerTls::Unexpected => Mode::Implicit,
+            _ => continue,
+        };
+        mode.get_or_insert(needed);
+    }
+    Ok(mode)
+}
+
+/// AUTH as it was asked for or as the behaviours need it.
+fn script(arguments: &Arguments) -> Result<Script, Stop> {
+    let script = Script::default();
+    if let (Some(mechanisms), Some(user)) = (&arguments.auth, &arguments.auth_user) {
+        let mechanisms = mechanisms.replace(',', " ").to_ascii_uppercase();
+        return Ok(script.with_auth(&mechanisms, Account::new(user, password()?)));
+    }
+    let mut mechanisms = Vec::new();
+    for name in &arguments.behaviour {
+        mechanisms.extend(behaviour(name)?.needs.auth);
+    }
+    if mechanisms.is_empty() {
+        return Ok(script);
+    }
+    Ok(script.with_auth(&mechanisms.join(" "), Account::new(USER, PASSWORD)))
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
@@ -135,14 +192,12 @@ fn secure(arguments: &Arguments, mode: Mode) -> Result<Tls, Stop> {
 
 async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
     let port = arguments.port;
-    let mut double = Double::new(plan);
-    if let Some(mode) = arguments.tls {
+    let mut double = Double::new(plan).with_script(script(arguments)?);
+    if let Some(mode) = mode(arguments)? {
         double = double.with_tls(secure(arguments, mode)?);
-    }
-    if let (Some(mechanisms), Some(user)) = (&arguments.auth, &arguments.auth_user) {
-        let mechanisms = mechanisms.replace(',', " ").to_ascii_uppercase();
-        let account = Account::new(user, password()?);
-        double = double.with_script(Script::default().with_auth(&mechanisms, account));
+    } else if arguments.ca.is_some() {
+        let why = "--ca without --tls: there is no certificate to trust";
+        return Err(Stop::new(exit::USAGE, why));
     }
     let loopback = Loopback::bind(double, port).await.map_err(|error| {
         Stop::new(

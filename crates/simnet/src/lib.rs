@@ -1,5 +1,6 @@
 //! A fault-injecting SMTP server and the networks it runs on: a test double for mail clients.
 
+pub mod behaviour;
 pub mod dns;
 pub mod double;
 mod ledger;

@@ -5,6 +5,7 @@
 
 mod display;
 mod duration;
+mod explain;
 mod parse;
 mod sasl;
 mod tls;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use proto::Phase;
 
 pub use duration::{Plain, parse_duration};
+pub use explain::Explained;
 pub use parse::PlanError;
 pub use sasl::SaslFault;
 pub use tls::{Break, Certificate, TlsFault};
