@@ -1,5 +1,6 @@
 //! The library of hostile behaviours on the command line.
 #![allow(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test that cannot be set up has to fail"
