@@ -11,9 +11,12 @@ pub mod arbitrary;
 pub mod case;
 pub mod counted;
 pub mod differential;
+pub mod guarantee;
 pub mod matrix;
+pub mod page;
 pub mod property;
 pub mod report;
+pub mod results;
 pub mod run;
 
 pub use case::{Case, CaseError};
@@ -21,3 +24,4 @@ pub use counted::Counted;
 pub use matrix::{Cell, Matrix};
 pub use property::{keeps, property};
 pub use report::{Claim, Report, Tolerance, Violation};
+pub use results::Results;

@@ -20,6 +20,8 @@ pub struct Cell {
     pub phase: Option<Phase>,
     /// The fault's name within the phase.
     pub fault: &'static str,
+    /// What it does, and what a good client makes of it.
+    pub explain: &'static str,
     /// The network.
     pub backend: Backend,
     /// The whole experiment.
@@ -76,6 +78,7 @@ impl Matrix {
                     Cell {
                         phase,
                         fault: fault.name,
+                        explain: fault.explain,
                         backend,
                         case,
                         harmless: fault.harmless,
@@ -109,6 +112,12 @@ impl Cell {
     #[must_use]
     pub fn place(&self) -> &'static str {
         self.phase.map_or("link", Phase::name)
+    }
+
+    /// Whether the message must be delivered all the same.
+    #[must_use]
+    pub fn is_harmless(&self) -> bool {
+        self.harmless
     }
 
     /// Runs the cell.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use postbound::{Error, FailureKind, Outcome, Phase, Receipt};
+use postbound::{Error, FailureKind, Limit, Outcome, Phase, Receipt, Timings};
+use simnet::Entry;
 
 use crate::case::Case;
 
@@ -127,6 +128,14 @@ pub struct Report {
     pub trace: u64,
     /// The trace, one event a line.
     pub events: String,
+    /// The trace itself; empty if none was kept.
+    pub dialogue: Vec<Entry>,
+    /// How long after the call's beginning the trace begins, where both have one clock.
+    pub met: Option<Duration>,
+    /// How long the client says that each phase lasted.
+    pub timings: Timings,
+    /// Which limit ran out, if one did.
+    pub timed_out: Option<Limit>,
 }
 
 impl Report {
@@ -143,6 +152,10 @@ impl Report {
             octets_after_cancel: 0,
             trace: 0,
             events: String::new(),
+            dialogue: Vec::new(),
+            met: None,
+            timings: Timings::default(),
+            timed_out: None,
         }
     }
 }

@@ -11,6 +11,7 @@ mod matrix;
 mod plan;
 mod probe;
 mod replay;
+mod results;
 mod send;
 mod serve;
 mod terms;

@@ -1,12 +1,15 @@
 //! `postbound matrix`: the fault matrix as a table, and as many random cases as one likes.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use harness::matrix::Verdict;
-use harness::{Cell, Matrix, arbitrary, property, run};
+use harness::results::{BrokenCase, Sweep};
+use harness::{Cell, Matrix, Results, arbitrary, property, run};
 use indicatif::{ProgressBar, ProgressStyle};
 use postbound::{Outcome, Phase};
 use proptest::strategy::{Strategy, ValueTree};
@@ -15,6 +18,7 @@ use simnet::net::Backend;
 
 use crate::duration;
 use crate::exit::{self, Stop};
+use crate::results::{self, Files};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -36,9 +40,11 @@ pub(crate) struct Arguments {
     /// List every cell
     #[arg(long)]
     all: bool,
-    /// Print one JSON object a cell and a summary
-    #[arg(long)]
-    json: bool,
+    /// Run nothing: read these files of `--json FILE`, as of several shards, and show them as one
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    merge: Vec<PathBuf>,
+    #[command(flatten)]
+    files: Files,
 }
 
 fn shard(text: &str) -> Result<(u64, u64), String> {
@@ -177,10 +183,19 @@ pub(crate) fn matrix(backends: &[Backend], each: impl Fn(&Cell, &Verdict)) -> Sh
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
+    if !arguments.merge.is_empty() {
+        let results = results::merge(&arguments.merge)?;
+        summary(&results);
+        return end(arguments, &results);
+    }
+    let found = RefCell::new(Results::new());
     let shown = matrix(&arguments.backend, |cell, verdict| {
+        found.borrow_mut().add(cell, verdict);
         each(arguments, cell, verdict);
     });
-    if !arguments.json {
+    let mut results = found.into_inner();
+    let json = arguments.files.prints_json();
+    if !json {
         println!("{}", shown.table);
         println!("{} cells hold", shown.held);
         for (why, count) in &shown.skipped {
@@ -190,14 +205,63 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     for broken in &shown.broken {
         eprintln!("BROKEN {broken}");
     }
-    let sweep = sweep(arguments);
-    if arguments.json {
+    sweep(arguments, &mut results);
+    if json {
+        let (cases, broken) = totals(&results);
         println!(
             "{}",
-            json!({"held": shown.held, "broken": shown.broken.len(), "skipped": shown.skipped, "random": sweep.cases, "random_broken": sweep.broken})
+            json!({"held": shown.held, "broken": shown.broken.len(), "skipped": shown.skipped, "random": cases, "random_broken": broken})
         );
     }
-    Ok(if shown.broken.is_empty() && sweep.broken == 0 {
+    end(arguments, &results)
+}
+
+/// Cases and violations of all sweeps.
+fn totals(results: &Results) -> (u64, u64) {
+    let of = |count: fn(&Sweep) -> u64| results.sweeps.iter().map(count).sum();
+    (of(|sweep| sweep.cases), of(Sweep::violations))
+}
+
+/// What merged results say, in a few lines.
+fn summary(results: &Results) {
+    let count = |verdict: &str| {
+        let fits = |cell: &&harness::results::CellRecord| cell.verdict == verdict;
+        results.cells.iter().filter(fits).count()
+    };
+    println!(
+        "{} cells hold, {} are broken, {} were skipped",
+        count("holds"),
+        count("broken"),
+        count("skipped")
+    );
+    for sweep in &results.sweeps {
+        println!("{}", line(sweep));
+    }
+    for broken in &results.broken {
+        let what = broken.violations.join("; ");
+        eprintln!(
+            "BROKEN {what}\n  replay: postbound replay '{}'",
+            broken.case
+        );
+    }
+}
+
+/// A sweep in one line.
+fn line(sweep: &Sweep) -> String {
+    format!(
+        "{} {} on {} (shard {}), {} violations, {:.0} a second",
+        sweep.cases,
+        sweep.name,
+        sweep.backend,
+        sweep.shards.join(", "),
+        sweep.violations(),
+        sweep.rate()
+    )
+}
+
+fn end(arguments: &Arguments, results: &Results) -> Result<u8, Stop> {
+    arguments.files.write(results)?;
+    Ok(if results.hold() {
         exit::OK
     } else {
         exit::BROKEN
@@ -211,7 +275,7 @@ fn each(arguments: &Arguments, cell: &Cell, verdict: &Verdict) {
         _ => ("skipped", None),
     };
     let promise = cell.case.promise().as_secs_f64();
-    if arguments.json {
+    if arguments.files.prints_json() {
         let object = json!({
             "backend": cell.backend.name(), "place": cell.place(), "fault": cell.fault, "case": cell.case.to_string(),
             "verdict": word, "promise": promise,
@@ -234,17 +298,10 @@ fn each(arguments: &Arguments, cell: &Cell, verdict: &Verdict) {
     }
 }
 
-#[derive(Default)]
-struct Sweep {
-    cases: u64,
-    broken: u64,
-}
-
 /// Random cases on the in-memory network, until enough were tried or the time is up.
-fn sweep(arguments: &Arguments) -> Sweep {
-    let mut sweep = Sweep::default();
+fn sweep(arguments: &Arguments, results: &mut Results) {
     if arguments.cases == 0 && arguments.seconds.is_none() {
-        return sweep;
+        return;
     }
     #[expect(
         clippy::disallowed_methods,
@@ -252,10 +309,11 @@ fn sweep(arguments: &Arguments) -> Sweep {
     )]
     let begun = Instant::now();
     let (shard, shards) = arguments.shard;
+    let name = format!("random cases of seed {}", arguments.seed);
+    let mut sweep = Sweep::new(name, Backend::Mem, arguments.shard);
     let bar = bar(arguments.cases, "random cases");
     let mut runner = property::runner(arguments.seed, 1);
     let strategy = arbitrary::case();
-    let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
     for number in 0.. {
         let enough = arguments.cases > 0 && sweep.cases >= arguments.cases;
         if enough
@@ -274,23 +332,30 @@ fn sweep(arguments: &Arguments) -> Sweep {
         let case = tree.current();
         let report = run::mem::run_quick(&case);
         sweep.cases += 1;
-        *outcomes.entry(report.claim.outcome).or_default() += 1;
-        for violation in report.violations(&case, run::mem::TOLERANCE) {
-            sweep.broken += 1;
+        *sweep
+            .outcomes
+            .entry(report.claim.outcome.to_string())
+            .or_default() += 1;
+        let violations = report.violations(&case, run::mem::TOLERANCE);
+        for violation in &violations {
+            *sweep
+                .broken
+                .entry(violation.guarantee.to_owned())
+                .or_default() += 1;
             bar.suspend(|| eprintln!("BROKEN {violation}\n  replay: postbound replay '{case}'"));
+        }
+        if !violations.is_empty() {
+            results.add_broken(BrokenCase::new("mem", &case, &violations));
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    if !arguments.json {
-        let rate = sweep.cases as f64 / begun.elapsed().as_secs_f64();
-        println!(
-            "{} random cases of seed {} (shard {shard}/{shards}), {} violations, {rate:.0} a second",
-            sweep.cases, arguments.seed, sweep.broken
-        );
-        for (outcome, count) in outcomes {
+    sweep.core_seconds = begun.elapsed().as_secs_f64();
+    if !arguments.files.prints_json() {
+        println!("{}", line(&sweep));
+        for (outcome, count) in &sweep.outcomes {
             println!("  {count} {outcome}");
         }
     }
-    sweep
+    results.sweeps.push(sweep);
 }

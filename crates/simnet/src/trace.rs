@@ -161,6 +161,12 @@ impl Trace {
         }
     }
 
+    /// When the first event happened, if there was one: what every entry's time is counted from.
+    #[must_use]
+    pub fn start(&self) -> Option<Instant> {
+        self.state()?.start
+    }
+
     /// Everything so far.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {

@@ -25,10 +25,14 @@ pub fn run(case: &Case) -> Report {
             .await
             .expect("a loopback port");
         let connector = loopback.connector();
+        let begun = tokio::time::Instant::now();
         let (result, elapsed) = super::call(case, connector, || ()).await;
         // What the kernel still has under way reaches the double.
         tokio::time::sleep(Duration::from_millis(30)).await;
-        super::report(case, loopback.double(), &result, elapsed)
+        let mut report = super::report(case, loopback.double(), &result, elapsed);
+        let met = loopback.double().trace().start();
+        report.met = met.map(|start| start.saturating_duration_since(begun));
+        report
     });
     runtime.shutdown_background();
     report

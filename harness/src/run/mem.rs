@@ -51,6 +51,7 @@ fn run_on(case: &Case, double: Double) -> Report {
             let (at_cancel, octets) = (Arc::clone(&at_cancel), network.connector());
             move || at_cancel.store(octets.client_octets(), Ordering::Relaxed)
         };
+        let begun = tokio::time::Instant::now();
         let (result, elapsed) = super::call(case, network.connector(), mark).await;
         let open_streams = network.client_streams();
         let before = at_cancel.load(Ordering::Relaxed);
@@ -58,6 +59,8 @@ fn run_on(case: &Case, double: Double) -> Report {
         // What is still under way arrives, so that the ledger has the last word.
         tokio::time::sleep(Duration::from_secs(60 * 60)).await;
         let mut report = super::report(case, network.double(), &result, elapsed);
+        let met = network.double().trace().start();
+        report.met = met.map(|start| start.saturating_duration_since(begun));
         report.open_streams = open_streams;
         report.octets_after_cancel = after;
         assert_eq!(network.panicked(), None, "the double panicked: {case}");

@@ -9,7 +9,9 @@ pub mod turmoil;
 use std::future::Future;
 use std::time::Duration;
 
-use postbound::{Bounds, CancellationToken, Client, Connector, Envelope, Error, Receipt, Require};
+use postbound::{
+    Bounds, CancellationToken, Client, Connector, Envelope, Error, FailureKind, Receipt, Require,
+};
 use simnet::Double;
 use simnet::net::Backend;
 use simnet::plan::Rule;
@@ -111,7 +113,20 @@ pub(crate) fn report(
             && delivery.reverse_path == "sender@client.example"
             && (!attributed || delivery.forward_paths == accepted)
     });
+    let (timings, timed_out) = match result {
+        Ok(receipt) => (receipt.timings(), None),
+        Err(error) => (
+            error.timings(),
+            match error.kind() {
+                FailureKind::TimedOut(limit) => Some(*limit),
+                _ => None,
+            },
+        ),
+    };
     Report {
+        timings: *timings,
+        timed_out,
+        dialogue: double.trace().entries(),
         elapsed,
         committed: deliveries.len(),
         intact,
