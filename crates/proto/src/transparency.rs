@@ -257,6 +257,13 @@ impl Encoder {
         self.pending == 0 && self.position >= chunk.len()
     }
 
+    /// Whether everything that was prepared is taken, and [`prepare`](Self::prepare) has more: of
+    /// this chunk or, behind the last one, the end of mail data.
+    #[must_use]
+    pub const fn needs_prepare(&self, chunk: &[u8], last: bool) -> bool {
+        self.pending == 0 && (self.position < chunk.len() || (last && !self.terminated))
+    }
+
     /// Whether the last octet of the end of mail data was taken.
     #[must_use]
     pub const fn is_finished(&self) -> bool {

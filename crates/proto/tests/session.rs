@@ -559,3 +559,21 @@ fn replies_in_any_fragmentation_lead_to_the_same_end() {
         }
     }
 }
+
+#[test]
+fn the_end_of_mail_data_leaves_whatever_the_number_of_pieces() {
+    // Each line that ends with LF is two pieces, and so many are prepared at once.
+    for lines in 1..200 {
+        let mut dialogue = Dialogue::ready(&[]);
+        dialogue.begin(1, TransactionOptions::default(), Bounds::NONE);
+        for reply in ["250 ok\r\n", "250 ok\r\n", "354 go ahead\r\n"] {
+            let _ = dialogue.says(usize::MAX);
+            dialogue.server(reply);
+        }
+        let message: &'static [u8] = "a\n".repeat(lines).into_bytes().leak();
+        dialogue.chunk = message;
+        dialogue.session.provide(message, true, dialogue.now);
+        dialogue.client(&format!("{}.\r\n", "a\r\n".repeat(lines)));
+        assert_eq!(dialogue.session.outcome(), Outcome::Ambiguous, "{lines}");
+    }
+}

@@ -351,8 +351,7 @@ impl Session {
                 expected.phase = Phase::DataTermination;
             }
             self.arm(Phase::DataTermination, now);
-        } else if encoder.pending() == 0
-            && !encoder.consumed(chunk)
+        } else if encoder.needs_prepare(chunk, transaction.last_chunk)
             && let Err(error) = encoder.prepare(chunk, transaction.last_chunk)
         {
             self.fail(FailureKind::Message(error), None, now);
