@@ -22,11 +22,18 @@ pub fn run(case: &Case) -> Report {
     let mut options = Options::default();
     options.duration = case.promise() * 2 + Duration::from_secs(60);
     let (case_inside, slot_inside) = (case.clone(), Arc::clone(&slot));
+    let ledger = double.ledger().clone();
     simulate(&double, options, move |connector| async move {
         let outcome = super::call(&case_inside, connector, || ()).await;
         *slot_inside.lock().unwrap() = Some(outcome);
-        // What is still under way arrives.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // What is still under way arrives. Each tick costs, so it is not waited for longer than
+        // there is a connection on which something can come.
+        for _ in 0..500 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            if ledger.open_connections() == 0 {
+                break;
+            }
+        }
     })
     .unwrap_or_else(|error| panic!("the simulation failed: {error}: {case}"));
     let (result, elapsed) = slot.lock().unwrap().take().expect("the call ended");
