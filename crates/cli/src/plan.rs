@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use postbound::Phase;
-use simnet::Plan;
 use simnet::behaviour::{Behaviour, CASES};
 use simnet::double::Claim;
 use simnet::net::Backend;
 use simnet::plan::Rule;
 use simnet::plan::vocabulary::{NamedFault, faults, link_faults};
+use simnet::{Plan, Triggers, port_faults};
 
 use crate::exit::{self, Stop};
 use crate::serve::read_plan;
@@ -37,7 +37,8 @@ enum Command {
     /// List the hostile behaviours and every named fault: rules, what goes wrong, what a good client
     /// makes of it
     List {
-        /// Only those of this phase, or `link`, or `behaviours`
+        /// Only those of this phase, or `link`, or `behaviours`; or `zero`: how a client asks for
+        /// them by addresses, by its EHLO name and by the port
         place: Option<String>,
     },
     /// Show a hostile behaviour: its plan, the RFC, what goes wrong, what a good client does
@@ -63,6 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
         Command::Explain { plan } => explain(&read(plan)?),
         Command::List { place } => match place.as_deref() {
             Some("behaviours") => list_behaviours(),
+            Some("zero") => list_zero(),
             Some(place) => list(Some(place))?,
             None => {
                 list_behaviours();
@@ -144,6 +146,24 @@ fn list_behaviours() {
             println!("{:<29} {:<10} {}", one.name, truth(one), one.rfc);
             println!("{:<29} {}", "", one.wrong);
         }
+    }
+}
+
+fn list_zero() {
+    println!(
+        "# behaviour that a client of `postbound serve` asks for, without any configuration\n"
+    );
+    println!("{}\n", Triggers::GRAMMAR);
+    println!("# and, with `--ports FIRST`, by the port: FIRST and");
+    for fault in port_faults() {
+        let rules: Vec<_> = fault.plan.rules.iter().map(ToString::to_string).collect();
+        let tls = if fault.implicit_tls { "TLS" } else { "" };
+        println!(
+            "+{:<3} {:<30} {tls:<4} {}",
+            fault.offset,
+            fault.name,
+            rules.join(" | ")
+        );
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Ledger {
 #[derive(Debug)]
 struct State {
     deliveries: Vec<Delivery>,
+    /// Messages that were taken out.
+    gone: u64,
     octets: usize,
     findings: Vec<Finding>,
     connections: u32,
@@ -70,6 +72,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             deliveries: Vec::new(),
+            gone: 0,
             octets: 0,
             findings: Vec::new(),
             connections: 0,
@@ -115,7 +118,18 @@ impl Ledger {
     pub fn drain(&self) -> Vec<Delivery> {
         let mut state = self.state();
         state.octets = 0;
+        state.gone += state.deliveries.len() as u64;
         std::mem::take(&mut state.deliveries)
+    }
+
+    /// The messages from this number on, counted from 0 over all that ever were, and the number of
+    /// the first of them: a later one than asked for if older ones were taken out.
+    #[must_use]
+    pub fn since(&self, number: u64) -> (u64, Vec<Delivery>) {
+        let state = self.state();
+        let skip = usize::try_from(number.saturating_sub(state.gone)).unwrap_or(usize::MAX);
+        let deliveries = state.deliveries.iter().skip(skip).cloned().collect();
+        (number.max(state.gone), deliveries)
     }
 
     /// How many messages were committed.

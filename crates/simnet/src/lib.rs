@@ -15,6 +15,6 @@ mod trace;
 pub use ledger::{Delivery, Finding, Ledger};
 pub use plan::{Plan, PlanError};
 pub use proto::Phase;
-pub use rules::{RuleFacts, RuleId, Rules, Triggers};
+pub use rules::{PortFault, RuleFacts, RuleId, Rules, Triggers, port_faults};
 pub use server::{Abort, Account, Double, Script};
 pub use trace::{Entry, Event, Trace};

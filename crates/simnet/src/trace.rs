@@ -32,6 +32,35 @@ pub enum Event {
 }
 
 impl Event {
+    /// What kind of event it is, in a word.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Command(_) => "command",
+            Self::MailData(_) => "mail-data",
+            Self::Said(_) => "said",
+            Self::Committed => "committed",
+            Self::Ended(_) => "ended",
+            Self::Gone => "gone",
+            Self::Tls(_) => "tls",
+            Self::Finding(_) => "finding",
+        }
+    }
+
+    /// What there is to say of it beyond its kind: octets as text, with everything escaped that is
+    /// no printable US-ASCII.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Command(octets) | Self::Said(octets) => octets.escape_ascii().to_string(),
+            Self::MailData(octets) => octets.to_string(),
+            Self::Ended(how) => (*how).to_owned(),
+            Self::Tls(what) | Self::Finding(what) => what.clone(),
+            Self::Opened | Self::Committed | Self::Gone => String::new(),
+        }
+    }
+
     /// What it holds of what was said.
     fn octets(&self) -> usize {
         match self {

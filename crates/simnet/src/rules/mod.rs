@@ -5,10 +5,12 @@
 //! together, as those of a plan are, keep their order.
 
 mod fits;
+mod ports;
 mod table;
 mod triggers;
 
 pub(crate) use fits::Occasion;
+pub use ports::{PortFault, port_faults};
 pub use table::{RuleFacts, RuleId, Rules};
 pub(crate) use triggers::Asked;
 pub use triggers::Triggers;

@@ -8,7 +8,10 @@
 //!   `ehlo502`;
 //! - a named fault and a phase, as `postbound plan list` has them: `drip-rcpt`,
 //!   `lost-reply-data-termination`;
-//! - a delay or a drip of one's own: `delay5s-mail`, `drip200ms-dot`.
+//! - a delay or a drip of one's own: `delay5s-mail`, `drip200ms-dot`;
+//! - a hostile behaviour that the server plays behind the greeting: `lost-reply`, `mixed-codes`.
+//!
+//! What comes before any command is asked for by the port: see [`port_faults`](crate::port_faults).
 //!
 //! What an EHLO name asks for holds for the connection, what an address asks for until the
 //! transaction ends, and at RCPT for that one recipient.
@@ -18,6 +21,7 @@ use std::time::Duration;
 use proto::Phase;
 
 use super::{RuleId, Rules};
+use crate::behaviour::Behaviour;
 use crate::plan::vocabulary::faults;
 use crate::plan::{Pace, Pattern, Plan, Rule, Say, ServerFault, When, parse_duration};
 
@@ -38,6 +42,18 @@ impl Default for Triggers {
 }
 
 impl Triggers {
+    /// How a client asks, for a person to read.
+    pub const GRAMMAR: &'static str = "\
+ADDRESS   LABEL[+ANYTHING]@ANYWHERE, as reverse-path or forward-path: until the transaction ends, at RCPT for that one recipient
+EHLO      LABEL[.ANYTHING]: for the connection
+LABEL     PHASE CODE[_STATUS]       rcpt451, rcpt550_5.1.1, mail421, data452, dot552, rset500, quit421, ehlo502
+          delayTIME-PHASE           delay5s-mail
+          dripTIME-PHASE            drip200ms-dot
+          FAULT-PHASE               drip-rcpt, half-then-close-data, lost-reply-dot (`postbound plan list` has the faults of each phase)
+          BEHAVIOUR                 lost-reply, mixed-codes (those that the server plays behind the greeting)
+PHASE     a phase's name, or data (DATA and its 354), dot (the end of mail data and its reply), rset
+CODE      400 to 559; STATUS an enhanced status code";
+
     /// The plan that a label asks for; `None` if it is an ordinary one.
     #[must_use]
     pub fn plan(self, label: &str) -> Option<Plan> {
@@ -45,6 +61,8 @@ impl Triggers {
         by_code(&label)
             .or_else(|| by_time(&label))
             .or_else(|| self.by_fault(&label))
+            .or_else(|| by_behaviour(&label))
+            .filter(|plan| plan.rules.iter().all(in_time))
     }
 
     fn by_fault(self, label: &str) -> Option<Plan> {
@@ -101,6 +119,24 @@ fn by_code(label: &str) -> Option<Plan> {
         fault
     };
     Some(at(phase(word)?, closes))
+}
+
+/// `lost-reply`: one that the server alone plays.
+fn by_behaviour(label: &str) -> Option<Plan> {
+    let plan = Behaviour::find(label)?.plan();
+    plan.rules
+        .iter()
+        .all(Rule::takes_conditions)
+        .then_some(plan)
+}
+
+/// Whether it is not too late for it once a command was said.
+fn in_time(rule: &Rule) -> bool {
+    match rule {
+        Rule::Server { phase, .. } => *phase != Phase::Greeting,
+        Rule::Resolve(_) | Rule::Connect { .. } | Rule::Tls(_) => false,
+        _ => true,
+    }
 }
 
 /// `delay5s-mail`, `drip200ms-dot`
@@ -209,6 +245,8 @@ mod tests {
             ("drip-rcpt", "v1 | rcpt: normal; drip 1250ms"),
             ("half-then-close-ehlo", "v1 | ehlo: half; close"),
             ("lost-reply-dot", "v1 | data-termination: commit; stall"),
+            ("lost-reply", "v1 | data-termination: commit; stall"),
+            ("reply-missing", "v1 | rcpt#2: nothing"),
         ] {
             let asked = Triggers::default().plan(label);
             assert_eq!(
@@ -235,6 +273,13 @@ mod tests {
             "rcpt550_x",
             "john-doe",
             "drip-nothing",
+            // Too late, or not the server's to play.
+            "greeting-554",
+            "greeting554",
+            "drip-greeting",
+            "blackhole-connect",
+            "connection-refused",
+            "zero-window",
         ] {
             assert_eq!(Triggers::default().plan(label), None, "{label}");
         }

@@ -481,10 +481,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
     /// Reads mail data to its end, at the plan's pace. `Some` if the connection ends before.
     async fn take_mail_data(&mut self, data: &mut MailData) -> io::Result<Option<Next>> {
         let to = self.accepted();
-        let fault = self
-            .double
-            .rules
-            .intake(&self.now(Phase::DataBlock, 1, &to));
+        let now = self.now(Phase::DataBlock, 1, &to);
+        let fault = self.double.rules.intake(&now);
+        let fault = fault.or_else(|| self.asked.rules.intake(&now));
         let fault = fault.as_ref();
         let mut due = match fault {
             Some(IntakeFault::Stop { after, .. } | IntakeFault::Interrupt { after, .. }) => {

@@ -1,17 +1,18 @@
 //! `postbound serve`.
 
+mod listeners;
+mod log;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use serde_json::json;
 use simnet::behaviour::ServerTls;
-use simnet::net::loopback::Loopback;
 use simnet::plan::{Certificate, ResolveFault, Rule, TlsFault};
-use simnet::tls::{Authority, Tls};
-use simnet::{Account, Delivery, Double, Entry, Event, Plan, Script};
+use simnet::{Account, Plan, Script};
 
+use self::listeners::Extra;
 use crate::account::password;
 use crate::exit::{self, Stop};
 use crate::plan::behaviour;
@@ -23,6 +24,19 @@ pub(crate) struct Arguments {
     /// The port on 127.0.0.1; 0 for any free one
     #[arg(short, long, default_value_t = 2525)]
     port: u16,
+    /// One more listener with the same mailbox: NAME[@PORT]=WHAT, where WHAT is a behaviour or rules
+    /// with | between them, as in 'slow@2526=greeting: after 5s'. Without PORT it has any free one.
+    /// May be given again
+    #[arg(long, value_name = "LISTENER")]
+    listener: Vec<Extra>,
+    /// Listen on a range of ports from this one on, each with a fault of the greeting, the connection
+    /// or TLS, as `postbound plan list zero` has them; 0 gives each any free one
+    #[arg(long, value_name = "FIRST")]
+    ports: Option<u16>,
+    /// Take addresses and EHLO names for what they are, and never for what is to go wrong (see
+    /// `postbound plan list zero`)
+    #[arg(long)]
+    no_triggers: bool,
     /// What goes wrong: a plan file
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
@@ -111,8 +125,14 @@ fn plan(arguments: &Arguments) -> Result<Plan, Stop> {
         plan.rules
             .push(Rule::Tls(TlsFault::Certificate(certificate)));
     }
+    possible(&plan)?;
+    Ok(plan)
+}
+
+/// Refuses what real sockets, or a server at all, can't do.
+fn possible(plan: &Plan) -> Result<(), Stop> {
     simnet::net::Backend::Loopback
-        .can(&plan)
+        .can(plan)
         .map_err(|why| Stop::new(exit::USAGE, why))?;
     for rule in &plan.rules {
         // Several addresses are listened on; everything else is the business of a resolver.
@@ -126,7 +146,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, Stop> {
             return Err(Stop::new(exit::USAGE, why));
         }
     }
-    Ok(plan)
+    Ok(())
 }
 
 /// TLS as it was asked for or as the behaviours need it.
@@ -176,54 +196,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     code
 }
 
-/// TLS with certificates that nobody else has.
-fn secure(arguments: &Arguments, mode: Mode) -> Result<Tls, Stop> {
-    let no = |error| Stop::new(exit::SYSTEM, format!("no certificate: {error}"));
-    let authority = Authority::fresh().map_err(no)?;
-    if let Some(file) = &arguments.ca {
-        fs::write(file, authority.pem()).map_err(|error| {
-            let file = file.display();
-            Stop::new(exit::OUTPUT, format!("{file} can't be written: {error}"))
-        })?;
-    }
-    let tls = Tls::starttls(&authority).map_err(no)?;
-    Ok(tls.with_implicit(mode == Mode::Implicit))
-}
-
 async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
-    let port = arguments.port;
-    let mut double = Double::new(plan).with_script(script(arguments)?);
-    if let Some(mode) = mode(arguments)? {
-        double = double.with_tls(secure(arguments, mode)?);
-    } else if arguments.ca.is_some() {
-        let why = "--ca without --tls: there is no certificate to trust";
-        return Err(Stop::new(exit::USAGE, why));
-    }
-    let loopback = Loopback::bind(double, port).await.map_err(|error| {
-        Stop::new(
-            exit::SYSTEM,
-            format!("127.0.0.1:{port} can't be had: {error}; try --port 0"),
-        )
-    })?;
-    let address = loopback
-        .local_addr()
-        .map(|a| a.to_string())
-        .unwrap_or_default();
-    if arguments.json {
-        println!(
-            "{}",
-            json!({"event": "ready", "address": address, "plan": loopback.double().plan().one_line()})
-        );
-    } else {
-        println!("ready {address}");
-    }
-    let interrupt = async {
-        // Without signals there is nothing that could interrupt it.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+    let listeners = listeners::open(arguments, plan).await?;
+    let Some(main) = listeners.first() else {
+        return Err(Stop::new(exit::SYSTEM, "nothing is listened on"));
     };
-    let mut interrupt = std::pin::pin!(interrupt);
+    let double = main.loopback.double();
+    log::ready(arguments, &listeners);
+    let mut interrupt = std::pin::pin!(interrupted());
     let mut taken = 0;
     loop {
         let pause = tokio::time::sleep(Duration::from_millis(20));
@@ -232,13 +212,13 @@ async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
             () = &mut interrupt => true,
             () = pause => false,
         };
-        for entry in loopback.double().trace().drain() {
-            log(&entry, arguments.json);
+        for entry in double.trace().drain() {
+            log::entry(&entry, arguments.json);
         }
-        for delivery in loopback.double().ledger().drain() {
+        for delivery in double.ledger().drain() {
             taken += 1;
             if let Some(folder) = &arguments.mailbox {
-                store(folder, taken, &delivery)?;
+                log::store(folder, taken, &delivery)?;
             }
         }
         if done || arguments.messages.is_some_and(|messages| taken >= messages) {
@@ -250,49 +230,21 @@ async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
     }
 }
 
-fn log(entry: &Entry, as_json: bool) {
-    if !as_json {
-        println!("{entry}");
-        return;
+/// Ctrl-C, or what a job runner says to a process that is to end.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                biased;
+                _ = terminated.recv() => return,
+                Ok(()) = tokio::signal::ctrl_c() => return,
+            }
+        }
     }
-    let (event, detail) = match &entry.event {
-        Event::Opened => ("opened", String::new()),
-        Event::Command(line) => ("command", line.escape_ascii().to_string()),
-        Event::MailData(octets) => ("mail-data", octets.to_string()),
-        Event::Said(octets) => ("said", octets.escape_ascii().to_string()),
-        Event::Committed => ("committed", String::new()),
-        Event::Ended(how) => ("ended", (*how).to_owned()),
-        Event::Gone => ("gone", String::new()),
-        Event::Tls(what) => ("tls", what.clone()),
-        Event::Finding(what) => ("finding", what.clone()),
-        _ => ("other", entry.event.to_string()),
-    };
-    let at = entry.at.as_secs_f64();
-    println!(
-        "{}",
-        json!({"at": at, "connection": entry.connection, "event": event, "detail": detail})
-    );
-}
-
-fn store(folder: &Path, number: usize, delivery: &Delivery) -> Result<(), Stop> {
-    let write = |name: String, octets: &[u8]| {
-        let file = folder.join(name);
-        fs::write(&file, octets).map_err(|error| {
-            Stop::new(
-                exit::OUTPUT,
-                format!("{} can't be written: {error}", file.display()),
-            )
-        })
-    };
-    let envelope = json!({
-        "connection": delivery.connection,
-        "reverse_path": delivery.reverse_path,
-        "forward_paths": delivery.forward_paths,
-        "parameters": delivery.parameters,
-    });
-    write(format!("{number:06}.eml"), &delivery.octets)?;
-    write(
-        format!("{number:06}.json"),
-        format!("{envelope}\n").as_bytes(),
-    )
+    // Without signals there is nothing that could interrupt it.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }

@@ -1,0 +1,78 @@
+//! What `serve` prints and writes.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use simnet::{Delivery, Entry};
+
+use super::Arguments;
+use super::listeners::Listener;
+use crate::exit::{self, Stop};
+
+/// One line that says that everything listens, and where: the main address first.
+pub(super) fn ready(arguments: &Arguments, listeners: &[Listener]) {
+    let Some(main) = listeners.first() else {
+        return;
+    };
+    if arguments.json {
+        let each: Vec<Value> = listeners.iter().map(describe).collect();
+        let plan = main.loopback.double().plan().one_line();
+        println!(
+            "{}",
+            json!({"event": "ready", "address": main.address(), "plan": plan, "listeners": each})
+        );
+        return;
+    }
+    let mut line = format!("ready {}", main.address());
+    for listener in listeners.iter().skip(1) {
+        line.push_str(&format!(" {}={}", listener.name, listener.address()));
+    }
+    println!("{line}");
+}
+
+fn describe(listener: &Listener) -> Value {
+    json!({
+        "name": listener.name,
+        "address": listener.address(),
+        "tls": listener.tls,
+        "plan": listener.loopback.double().plan().one_line(),
+    })
+}
+
+pub(super) fn entry(entry: &Entry, as_json: bool) {
+    if !as_json {
+        println!("{entry}");
+        return;
+    }
+    let at = entry.at.as_secs_f64();
+    let (event, detail) = (entry.event.kind(), entry.event.detail());
+    println!(
+        "{}",
+        json!({"at": at, "connection": entry.connection, "event": event, "detail": detail})
+    );
+}
+
+/// Writes a message and its envelope.
+pub(super) fn store(folder: &Path, number: usize, delivery: &Delivery) -> Result<(), Stop> {
+    let write = |name: String, octets: &[u8]| {
+        let file = folder.join(name);
+        fs::write(&file, octets).map_err(|error| {
+            Stop::new(
+                exit::OUTPUT,
+                format!("{} can't be written: {error}", file.display()),
+            )
+        })
+    };
+    let envelope = json!({
+        "connection": delivery.connection,
+        "reverse_path": delivery.reverse_path,
+        "forward_paths": delivery.forward_paths,
+        "parameters": delivery.parameters,
+    });
+    write(format!("{number:06}.eml"), &delivery.octets)?;
+    write(
+        format!("{number:06}.json"),
+        format!("{envelope}\n").as_bytes(),
+    )
+}
