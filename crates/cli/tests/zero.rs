@@ -153,7 +153,7 @@ fn several_listeners_are_named_in_the_ready_line_and_share_the_mailbox() {
     let folder = tempfile::tempdir().unwrap();
     let message = message(&folder);
     let taken = folder.path().join("taken");
-    let server = Server::start(
+    let mut server = Server::start(
         &[],
         &[
             "--listener",
@@ -162,6 +162,8 @@ fn several_listeners_are_named_in_the_ready_line_and_share_the_mailbox() {
             "busy@0=greeting: reply 421 4.3.2 busy; close | quit: nothing",
             "--mailbox",
             taken.to_str().unwrap(),
+            "--messages",
+            "2",
         ],
     );
     let [main, lost, busy] = server.address.split(' ').collect::<Vec<_>>()[..] else {
@@ -170,18 +172,15 @@ fn several_listeners_are_named_in_the_ready_line_and_share_the_mailbox() {
     let to = ["--to", "bob@example.org", "--deadline", "700ms"];
     let (code, text) = send(main, &message, &to);
     assert_eq!(code, 0, "{text}");
-    let (_, text) = send(lost.strip_prefix("lost=").unwrap(), &message, &to);
-    assert!(text.contains("ambiguous"), "{text}");
     let (_, text) = send(busy.strip_prefix("busy=").unwrap(), &message, &to);
     assert!(text.contains("421 4.3.2 busy"), "{text}");
-    // Written within a moment.
-    for _ in 0..100 {
-        if taken.join("000002.eml").exists() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
+    let (_, text) = send(lost.strip_prefix("lost=").unwrap(), &message, &to);
+    assert!(text.contains("ambiguous"), "{text}");
+    // It ends by itself behind the second message, and has written it by then.
+    assert!(server.child.wait().unwrap().success());
+    for file in ["000001.eml", "000002.eml", "000002.json"] {
+        assert!(taken.join(file).exists(), "{file}");
     }
-    panic!("the mailbox has not both messages");
 }
 
 #[test]
