@@ -1,1 +1,22 @@
-//! placeholder
+//! What a message, a guard and a simulated case cost, beside the peers and the practical limit.
+//!
+//! `cargo run --release -p postbound-benches` prints the table; `cargo bench -p postbound-benches`
+//! has the parts. docs/PERFORMANCE.md says how it is measured and what came of it.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a measurement that panics has failed, as it should"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what is measured here is real time"
+)]
+
+pub mod canned;
+pub mod contest;
+pub mod count;
+pub mod gate;
+pub mod ours;
+pub mod peers;
+pub mod raw;
+pub mod sink;

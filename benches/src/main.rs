@@ -1,0 +1,68 @@
+//! The one command: what everything costs, in one table.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
+
+use std::alloc::System;
+use std::process::ExitCode;
+
+use postbound_benches::canned::WORKLOADS;
+use postbound_benches::contest::Entrant;
+use postbound_benches::{gate, sink};
+use simnet::plan::Certificate;
+use simnet::tls::{Authority, server_config};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const USAGE: &str = "\
+usage: postbound-benches [--quick] [--json] [--html FILE]   the table
+       postbound-benches counters --check | --update         what repeats exactly, against the baseline";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<bool, Failure> {
+    match arguments {
+        ["sink"] => {
+            let authority = Authority::fresh()?;
+            sink::run(server_config(&authority, Certificate::Good)?)?;
+        }
+        ["work", "canned", name, messages] => {
+            let workload = WORKLOADS.iter().find(|workload| workload.name == *name);
+            workload.ok_or("no such workload")?.prepare()?(messages.parse()?)?;
+        }
+        ["work", "entrant", name, port, recipients, octets, messages] => {
+            let entrant = Entrant::ALL.into_iter().find(|e| e.name() == *name);
+            let entrant = entrant.ok_or("no such entrant")?;
+            let mut round = entrant.enter(port.parse()?, recipients.parse()?, octets.parse()?)?;
+            round(messages.parse()?)?;
+        }
+        ["counters", "--update"] => {
+            let counted = gate::counted(ALLOCATOR)?;
+            let text = serde_json::to_string_pretty(&counted)?;
+            std::fs::write(gate::path(), text + "\n")?;
+            println!("{} is up to date", gate::path().display());
+        }
+        ["counters", "--check"] => {
+            let text = std::fs::read_to_string(gate::path())?;
+            let (report, holds) =
+                gate::compare(&serde_json::from_str(&text)?, &gate::counted(ALLOCATOR)?);
+            print!("{report}");
+            return Ok(holds);
+        }
+        _ => return Err(USAGE.into()),
+    }
+    Ok(true)
+}
