@@ -8,6 +8,8 @@ pub(crate) const OK: u8 = 0;
 pub(crate) const BROKEN: u8 = 1;
 /// The message was accepted and some recipients were not.
 pub(crate) const PARTIAL: u8 = 3;
+/// Of many messages, some were not accepted or not begun.
+pub(crate) const INCOMPLETE: u8 = 4;
 /// The message may have been accepted.
 pub(crate) const AMBIGUOUS: u8 = 40;
 /// The command line, or a value on it, is wrong (as in sysexits.h).
@@ -24,6 +26,7 @@ pub(crate) const HELP: &str = "\
 Exit codes of `send`:
    0  accepted, for every recipient
    3  accepted, but some recipients were refused
+   4  of many messages some were not accepted, or not begun: safe to send again
   40  ambiguous: the message may have been accepted; sending it again may make a duplicate
 Not accepted, safe to send again; where it ended:
    2  resolve or connect      21  greeting     22  EHLO or HELO

@@ -7,6 +7,7 @@
 
 mod account;
 mod exit;
+mod many;
 mod matrix;
 mod plan;
 mod probe;
@@ -35,7 +36,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Send one message
+    /// Send a message, or many
     #[command(after_help = exit::HELP)]
     Send(send::Arguments),
     /// Look at a server: what it offers, and where the time goes

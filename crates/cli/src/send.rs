@@ -14,12 +14,15 @@ use serde_json::{Value, json};
 
 use crate::account::Account;
 use crate::exit::{self, Stop};
+use crate::many;
 use crate::terms::{Terms, usage};
 use crate::{duration, runtime};
 
 /// The spelling of options follows swaks where they mean the same.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    many: many::Options,
     /// The server: a domain or an IP address, with the port behind a colon if need be. Given again,
     /// the next one is dialled when those before it can't be had
     #[arg(short, long, value_name = "HOST[:PORT]")]
@@ -139,6 +142,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
         .map_err(usage)?;
     let envelope =
         Envelope::new(arguments.from.clone(), arguments.to.iter().cloned()).map_err(usage)?;
+    if !arguments.many.messages.is_empty() {
+        let terms = many::Terms {
+            bounds: Bounds::none()
+                .reserve(arguments.reserve)
+                .linger(arguments.linger),
+            deadline: arguments.deadline,
+            linger: arguments.linger,
+            retry: arguments.retry,
+            may_duplicate: arguments.may_duplicate,
+            plan: arguments.plan,
+            json: arguments.json,
+        };
+        return many::send(&arguments.many, &terms, client, envelope);
+    }
     let message = message(arguments)?;
     if arguments.plan {
         show_promise(arguments, &client, &message);
@@ -155,9 +172,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let interrupt = tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                token.cancel();
-            }
+            interrupted().await;
+            token.cancel();
         });
         let result = client.send(&envelope, &message, bounds).await;
         interrupt.abort();
@@ -172,6 +188,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
         eprint!("{}", describe(&result));
     }
     Ok(exit::code(&result))
+}
+
+/// Ends when somebody wants the program to end: Ctrl-C, or SIGTERM where there is one.
+pub(crate) async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+        if let [Ok(mut interrupt), Ok(mut terminate)] = signals {
+            tokio::select! {
+                biased;
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without signals there is nothing that could interrupt it.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 fn show_promise(arguments: &Arguments, client: &Client, message: &[u8]) {
@@ -250,6 +287,9 @@ fn before(error: &Error) -> String {
 pub(crate) fn brief(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {
         format!("{:.1} ms", duration.as_secs_f64() * 1_000.0)
+    } else if duration >= Duration::from_secs(3_600) {
+        let minutes = duration.as_secs().div_ceil(60);
+        format!("{} h {} min", minutes / 60, minutes % 60)
     } else {
         format!("{:.3} s", duration.as_secs_f64())
     }

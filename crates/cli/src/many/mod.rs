@@ -1,0 +1,225 @@
+//! `postbound send` with many messages: over a few connections, in passes, with a journal.
+
+mod fate;
+mod journal;
+mod mbox;
+mod run;
+mod source;
+mod summary;
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use postbound::{Bounds, CancellationToken, Circuit, Client, Envelope, Phase, Pool, WorstCase};
+use tokio::time::{Instant, sleep};
+
+use self::run::{Run, Wanted, over_pool};
+use self::source::Found;
+use self::summary::Summary;
+use crate::exit::{self, Stop};
+use crate::runtime;
+use crate::send::{brief, interrupted};
+
+/// The wait before the second pass; it doubles from one to the next.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Many messages, each with the same envelope: files, directories with .eml files, Maildirs and
+    /// mbox files
+    #[arg(value_name = "MESSAGES", conflicts_with = "data")]
+    pub(crate) messages: Vec<PathBuf>,
+    /// Send MESSAGES over this many connections
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1000), value_name = "CONNECTIONS", requires = "messages")]
+    pool: u16,
+    /// Write down in this file, as JSON lines, what became of each of MESSAGES. With the same file
+    /// again, what was accepted or may have been is not sent again, and everything else is
+    #[arg(long, value_name = "FILE", requires = "messages")]
+    journal: Option<PathBuf>,
+    /// Send again what the journal does not know the outcome of. RECIPIENTS MAY GET IT TWICE
+    #[arg(long, requires = "journal")]
+    resend_ambiguous: bool,
+}
+
+/// What `send` says about all of them.
+pub(crate) struct Terms {
+    pub(crate) bounds: Bounds,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) linger: Duration,
+    pub(crate) retry: u32,
+    pub(crate) may_duplicate: bool,
+    pub(crate) plan: bool,
+    pub(crate) json: bool,
+}
+
+/// What all of it can last at most.
+struct Promise {
+    /// One message over one connection, in one pass.
+    one: WorstCase,
+    all: Duration,
+}
+
+impl Promise {
+    fn new(
+        options: &Options,
+        terms: &Terms,
+        pool: &Pool,
+        found: &[Found],
+        recipients: usize,
+    ) -> Self {
+        let of = |octets: u64| {
+            // A server that takes one recipient at a time makes a transaction of each (RFC 9422).
+            let one = pool.worst_case(1, octets);
+            one.repeated(recipients as u64)
+        };
+        let most = found.iter().map(|found| found.octets).max().unwrap_or(0);
+        let one = of(most);
+        let sum: Duration = found.iter().map(|found| of(found.octets).total()).sum();
+        let timeouts = pool.client().timeouts();
+        let passes = terms.retry + 1;
+        // Each connection has one message at hand and one that follows it, whatever the others do.
+        let pass = sum / u32::from(options.pool) + one.total() * 2;
+        let wait = timeouts.of(Phase::Backoff).max(PAUSE);
+        let parting = timeouts.of(Phase::Quit);
+        let all = pass.saturating_mul(passes) + wait.saturating_mul(terms.retry) + parting;
+        Self { one, all }
+    }
+
+    fn line(&self, options: &Options, terms: &Terms, messages: usize) -> String {
+        let all = terms
+            .deadline
+            .map_or(self.all, |deadline| deadline.min(self.all))
+            + terms.linger;
+        format!(
+            "{messages} messages over {} connections in {} passes at most: ends within {}, whatever happens; one message within {}",
+            options.pool,
+            terms.retry + 1,
+            brief(all),
+            brief(self.one.total()),
+        )
+    }
+}
+
+/// How long a pool leaves servers alone of which none can be had.
+const PAUSE: Duration = Duration::from_secs(10);
+
+pub(crate) fn send(
+    options: &Options,
+    terms: &Terms,
+    client: Client,
+    envelope: Envelope,
+) -> Result<u8, Stop> {
+    let found = source::find(&options.messages, &envelope)?;
+    let pool = Pool::builder(client)
+        .size(usize::from(options.pool))
+        .pause(PAUSE)
+        .build();
+    let recipients = envelope.forward_paths().len();
+    let promise = Promise::new(options, terms, &pool, &found, recipients);
+    let line = promise.line(options, terms, found.len());
+    if terms.plan {
+        println!("{}\n\n{line}", promise.one);
+        return Ok(exit::OK);
+    }
+    eprintln!("{line}");
+    let run = Run::new(envelope, found, options.journal.as_deref(), bar())?;
+    let run = RefCell::new(run);
+    let runtime = runtime()?;
+    let (elapsed, ended) = runtime.block_on(passes(options, terms, &run, &pool));
+    runtime.shutdown_background();
+    let run = run.into_inner();
+    run.bar().finish_and_clear();
+    let mut summary = Summary::new(&run.items);
+    summary.elapsed = elapsed;
+    summary.ended = ended;
+    if terms.json {
+        println!("{}", summary.as_json());
+    } else {
+        print!("{}", summary.text(options.journal.is_some()));
+    }
+    match run.stop {
+        Some(stop) => Err(stop),
+        None => Ok(summary.code()),
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    let template = "{bar:40} {pos}/{len} messages, {per_sec}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Pass after pass, until there is nothing left that another may help. Says how long that took, and
+/// what ended it early.
+async fn passes(
+    options: &Options,
+    terms: &Terms,
+    run: &RefCell<Run>,
+    pool: &Pool,
+) -> (Duration, Option<&'static str>) {
+    let started = Instant::now();
+    let token = CancellationToken::new();
+    let until = terms
+        .deadline
+        .and_then(|deadline| started.checked_add(deadline));
+    let mut bounds = terms.bounds.clone().cancelled_by(&token);
+    if let Some(until) = until {
+        bounds = bounds.until(until.into_std());
+    }
+    let interrupt = tokio::spawn({
+        let token = token.clone();
+        async move {
+            interrupted().await;
+            token.cancel();
+        }
+    });
+    let over = || token.is_cancelled() || until.is_some_and(|until| until <= Instant::now());
+    for pass in 0..=terms.retry {
+        let wanted = Wanted {
+            permanent: pass == 0,
+            ambiguous: if pass == 0 {
+                options.resend_ambiguous
+            } else {
+                terms.may_duplicate
+            },
+        };
+        let todo = run.borrow().wanted(wanted);
+        if todo.is_empty() || over() || run.borrow().stop.is_some() {
+            break;
+        }
+        if pass > 0 {
+            let wait = wait(pass, pool);
+            if until.is_some_and(|until| until <= Instant::now() + wait) {
+                break;
+            }
+            token.run_until_cancelled(sleep(wait)).await;
+        }
+        over_pool(run, pool, todo, wanted, bounds.clone()).await;
+    }
+    pool.shutdown(bounds).await;
+    interrupt.abort();
+    let ended = match token.is_cancelled() {
+        true => Some("an interrupt"),
+        false if over() => Some("its deadline"),
+        false => None,
+    };
+    (started.elapsed(), ended)
+}
+
+/// How long to wait before this pass.
+fn wait(pass: u32, pool: &Pool) -> Duration {
+    let limit = pool.client().timeouts().of(Phase::Backoff);
+    let wait = FIRST_WAIT
+        .saturating_mul(1 << (pass - 1).min(20))
+        .min(limit);
+    match pool.circuit() {
+        Circuit::Open { left } => wait.max(left),
+        _ => wait,
+    }
+}
