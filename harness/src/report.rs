@@ -86,7 +86,7 @@ pub fn kind(kind: &FailureKind) -> &'static str {
         FailureKind::Broken => "broken",
         FailureKind::Unsupported(_) => "unsupported",
         FailureKind::Auth(_) => "auth",
-        FailureKind::Message(_) | FailureKind::Source => "message",
+        FailureKind::Message(_) | FailureKind::Path(_) | FailureKind::Source => "message",
         FailureKind::CircuitOpen(_) => "circuit-open",
         FailureKind::PoolClosed => "pool-closed",
         _ => "not-idle",

@@ -230,7 +230,7 @@ impl Error {
             FailureKind::Refused => self.reply().is_some_and(Reply::is_permanent_failure),
             // A server that does not offer STARTTLS may do so when it is asked again.
             FailureKind::Unsupported(what) => *what != Unsupported::StartTls,
-            FailureKind::Message(_) | FailureKind::Domain(_) => true,
+            FailureKind::Message(_) | FailureKind::Path(_) | FailureKind::Domain(_) => true,
             FailureKind::Auth(error) => error.is_callers(),
             _ => false,
         }

@@ -58,6 +58,8 @@ mod error;
 mod exchange;
 mod guard;
 mod handshake;
+#[cfg(feature = "lettre")]
+mod lettre;
 mod message;
 mod mx;
 mod pool;
@@ -83,6 +85,8 @@ pub use endpoint::Endpoint;
 pub use error::{Attempt, Error};
 pub use exchange::Progress;
 pub use handshake::TlsFacts;
+#[cfg(feature = "lettre")]
+pub use lettre::Mailer;
 pub use message::Message;
 pub use mx::{Delivered, Exchange, Exchanges, LookupError, Mx};
 pub use pool::{Circuit, Mail, Pool, PoolBuilder, Pooled, SendAll, Sent};

@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::envelope::Recipient;
 use crate::sasl::AuthError;
 use crate::transparency::BareLineEnding;
-use crate::{Outcome, Phase, Reply, ReplyError, Timings};
+use crate::{Outcome, PathError, Phase, Reply, ReplyError, Timings};
 
 /// Why a session's call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub enum FailureKind {
     Unsupported(Unsupported),
     /// The caller's message can't be sent as it is.
     Message(BareLineEnding),
+    /// An address of the caller's can't stand in a command. Nothing was sent.
+    Path(PathError),
     /// The source of the message failed or did not keep to its declared length.
     Source,
     /// The recipients' domain takes no mail. Nothing was sent.
@@ -222,6 +224,7 @@ impl fmt::Display for FailureKind {
             Self::Auth(error) => error.fmt(f),
             Self::Unsupported(what) => what.fmt(f),
             Self::Message(error) => error.fmt(f),
+            Self::Path(error) => write!(f, "an address can't be used: {error}"),
             Self::Source => f.write_str("the message's source failed"),
             Self::Domain(DomainProblem::NoSuchDomain) => {
                 f.write_str("the recipients' domain does not exist")

@@ -97,6 +97,8 @@ mod bounds;
 mod envelope;
 pub mod ext;
 mod failure;
+#[cfg(feature = "lettre")]
+mod lettre;
 mod limits;
 mod outcome;
 mod parameters;

@@ -72,6 +72,16 @@ enum What {
     Idna,
 }
 
+#[cfg(feature = "lettre")]
+impl PathError {
+    pub(crate) const fn empty(what: &'static str) -> Self {
+        Self {
+            column: 1,
+            what: What::Empty(what),
+        }
+    }
+}
+
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "column {}: ", self.column)?;
