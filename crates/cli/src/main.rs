@@ -5,6 +5,9 @@
     reason = "a program talks to people; the libraries below it do not"
 )]
 
+#[macro_use]
+mod output;
+
 mod account;
 mod exit;
 mod many;
@@ -66,6 +69,8 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    // What became of a message is not forgotten because nobody could read it.
+    let sends = matches!(&arguments.command, Some(Command::Send(send)) if send.sends());
     let result = match arguments.command {
         None => tour::run(),
         Some(Command::Send(arguments)) => send::run(&arguments),
@@ -75,13 +80,11 @@ fn main() -> ExitCode {
         Some(Command::Replay(arguments)) => replay::run(&arguments),
         Some(Command::Matrix(arguments)) => matrix::run(&arguments),
     };
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(Stop { code, why }) => {
-            eprintln!("postbound: {why}");
-            ExitCode::from(code)
-        }
-    }
+    let code = result.unwrap_or_else(|Stop { code, why }| {
+        eprintln!("postbound: {why}");
+        code
+    });
+    ExitCode::from(output::finish(code, sends))
 }
 
 /// A duration on the command line.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 use postbound::{
-    Bounds, CancellationToken, Client, Envelope, Error, ForwardPath, LineEndings, Receipt,
-    Recipient, Require, Retry, ReversePath, Timings,
+    Bounds, CancellationToken, Client, Envelope, Error, ForwardPath, LineEndings, PathError,
+    Receipt, Recipient, Require, Retry, ReversePath, Timings,
 };
 use serde_json::{Value, json};
 
@@ -39,14 +39,8 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "MAILBOX")]
     from: ReversePath,
     /// A forward-path; several with commas between them, or the option again
-    #[arg(
-        short,
-        long,
-        required = true,
-        value_delimiter = ',',
-        value_name = "MAILBOX"
-    )]
-    to: Vec<ForwardPath>,
+    #[arg(short, long, required = true, value_parser = forward_paths, value_name = "MAILBOX")]
+    to: Vec<ForwardPaths>,
     /// The message: a file, or `-` for standard input
     #[arg(short, long, default_value = "-", value_name = "FILE")]
     data: PathBuf,
@@ -80,6 +74,40 @@ pub(crate) struct Arguments {
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// What stands behind one `--to`.
+#[derive(Clone, Debug)]
+struct ForwardPaths(Vec<ForwardPath>);
+
+/// Splits at the commas that no quoted local part holds.
+fn forward_paths(text: &str) -> Result<ForwardPaths, PathError> {
+    let (mut quoted, mut escaped) = (false, false);
+    let outside = |c: char| {
+        match c {
+            _ if escaped => {
+                escaped = false;
+                return false;
+            }
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            _ => {}
+        }
+        c == ',' && !quoted
+    };
+    let paths: Result<_, _> = text.split(outside).map(str::parse).collect();
+    paths.map(ForwardPaths)
+}
+
+impl Arguments {
+    /// Whether it is more than a dry run.
+    pub(crate) const fn sends(&self) -> bool {
+        !self.plan
+    }
+
+    fn forward_paths(&self) -> impl Iterator<Item = &ForwardPath> {
+        self.to.iter().flat_map(|paths| &paths.0)
+    }
 }
 
 fn retry(arguments: &Arguments) -> Retry {
@@ -141,7 +169,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
         .build()
         .map_err(usage)?;
     let envelope =
-        Envelope::new(arguments.from.clone(), arguments.to.iter().cloned()).map_err(usage)?;
+        Envelope::new(arguments.from.clone(), arguments.forward_paths().cloned()).map_err(usage)?;
     if !arguments.many.messages.is_empty() {
         let terms = many::Terms {
             bounds: Bounds::none()
@@ -213,7 +241,8 @@ pub(crate) async fn interrupted() {
 
 fn show_promise(arguments: &Arguments, client: &Client, message: &[u8]) {
     let octets = postbound::wire_octets(message);
-    let promise = client.worst_case(arguments.to.len(), octets);
+    let recipients = arguments.forward_paths().count();
+    let promise = client.worst_case(recipients, octets);
     println!("{promise}");
     let total = promise.total();
     let most = arguments
@@ -221,8 +250,12 @@ fn show_promise(arguments: &Arguments, client: &Client, message: &[u8]) {
         .map_or(total, |deadline| deadline.min(total))
         + arguments.linger;
     println!(
-        "\n{} recipients, {octets} octets on the wire: `send` ends within {:.3} s, whatever happens.",
-        arguments.to.len(),
+        "\n{recipients} {}, {octets} octets on the wire: `send` ends within {:.3} s, whatever happens.",
+        if recipients == 1 {
+            "recipient"
+        } else {
+            "recipients"
+        },
         most.as_secs_f64()
     );
 }

@@ -31,7 +31,7 @@ pub(crate) struct Terms {
     #[arg(long, value_enum)]
     timeouts: Option<Preset>,
     /// The same limit for every phase
-    #[arg(long, value_parser = duration, value_name = "TIME")]
+    #[arg(long, value_parser = duration, value_name = "TIME", conflicts_with = "timeouts")]
     timeout: Option<Duration>,
     /// The limit of one phase, such as greeting=20s; may be given again
     #[arg(long, value_name = "PHASE=TIME")]
@@ -148,7 +148,12 @@ fn place(text: &str) -> Result<(&str, Option<u16>), Stop> {
         let (host, rest) = rest
             .split_once(']')
             .ok_or_else(|| usage(format!("{text:?}: there is no closing bracket")))?;
-        (host, rest.strip_prefix(':'))
+        let port = rest.strip_prefix(':');
+        if port.is_none() && !rest.is_empty() {
+            let why = "behind the bracket comes a colon and the port, or nothing";
+            return Err(usage(format!("{text:?}: {why}; {rest:?} stands there")));
+        }
+        (host, port)
     } else if text.matches(':').count() == 1 {
         let (host, port) = text.split_once(':').unwrap_or((text, ""));
         (host, Some(port))

@@ -228,6 +228,35 @@ fn a_dry_run_shows_the_promise_and_sends_nothing() {
 }
 
 #[test]
+fn a_comma_in_a_quoted_local_part_divides_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = message(folder.path());
+    let mut server = Server::start(
+        &[],
+        &[
+            "--messages",
+            "1",
+            "--mailbox",
+            folder.path().to_str().unwrap(),
+        ],
+    );
+    let mut arguments = server.send(&message, &[]);
+    let to = r#""a\",b"@example.org,c@example.org"#;
+    for argument in &mut arguments {
+        if argument.contains(',') {
+            *argument = to;
+        }
+    }
+    let (code, text) = said(&run(&arguments));
+    assert_eq!(code, 0, "{text}");
+    server.child.wait().unwrap();
+    let envelope = std::fs::read(folder.path().join("000001.json")).unwrap();
+    let envelope: Value = serde_json::from_slice(&envelope).unwrap();
+    assert_eq!(envelope["forward_paths"][0], r#""a\",b"@example.org"#);
+    assert_eq!(envelope["forward_paths"][1], "c@example.org");
+}
+
+#[test]
 fn wrong_usage_is_answered_with_the_thing_the_place_and_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let message = message(folder.path());
@@ -273,6 +302,21 @@ fn wrong_usage_is_answered_with_the_thing_the_place_and_the_remedy() {
         (replace("mx.example", "mx_\u{e4}.example"), 64, "U+00E4"),
         (replace("mx.example", "mx.example:0"), 64, "the port is 0"),
         (replace("mx.example", "mx.example:smtp"), 64, "is no port"),
+        (
+            replace("mx.example", "[::1]2525"),
+            64,
+            "comes a colon and the port",
+        ),
+        (
+            replace("a@example.org", "a@b.example,"),
+            64,
+            "the local part is empty",
+        ),
+        (
+            send(&["--timeout", "2s", "--timeouts", "rfc5321"]),
+            64,
+            "cannot be used with",
+        ),
         (send(&["--deadline", "never"]), 64, "a time such as 250ms"),
         (
             send(&["--timeout", "0ms"]),
