@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     /// The message: a file, or `-` for standard input
     #[arg(short, long, default_value = "-", value_name = "FILE")]
     data: PathBuf,
-    /// End at the latest after this long, such as 30s
+    /// End at the latest this long after the message was read, such as 30s
     #[arg(long, value_parser = duration, value_name = "TIME")]
     deadline: Option<Duration>,
     /// Keep this much of the deadline for the final reply, or stop before it is ambiguous
@@ -287,7 +287,11 @@ pub(crate) fn describe(result: &Result<Receipt, Error>) -> String {
             lines.push(format!("{}: {error}", error.outcome()));
             let mut cause = std::error::Error::source(error);
             while let Some(error) = cause {
-                lines.push(format!("  because: {error}"));
+                let why = error.to_string();
+                // Some causes are all that there is to say, and said already.
+                if !lines.first().is_some_and(|said| said.contains(&why)) {
+                    lines.push(format!("  because: {why}"));
+                }
                 cause = error.source();
             }
             if let Some(detail) = error.auth_detail() {

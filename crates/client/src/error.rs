@@ -239,6 +239,18 @@ impl Error {
     /// Whether the same call may do better a little later, or on another server: nothing was
     /// accepted, and it is a 4yz reply, a server that can't be reached or does not keep to the
     /// protocol, or a limit that ran out while the call's own deadline had not.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+    /// # runtime.block_on(async {
+    /// use postbound_simnet::{Double, Plan, net::mem::Network};
+    /// let network = Network::new(Double::new("v1 | greeting: reply 450 4.3.2 later".parse::<Plan>()?));
+    /// let client = postbound::Client::builder("mx.example", 25).connector(network.connector()).build()?;
+    /// let error = client.connect(std::time::Duration::from_secs(3)).await.unwrap_err();
+    /// assert!(error.is_transient() && !error.is_permanent());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_transient(&self) -> bool {
         let may_help = match self.kind() {

@@ -137,6 +137,44 @@ fn every_named_fault_is_a_plan_and_no_phase_of_this_release_is_without() {
     );
 }
 
+#[test]
+fn wherever_the_server_can_speak_every_way_of_going_wrong_has_a_name() {
+    for phase in Phase::ALL {
+        // Replies in the middle of mail data, where none is due, are interruptions.
+        let (prefix, ways): (_, &[&str]) = match phase {
+            Phase::Checkout
+            | Phase::Backoff
+            | Phase::Resolve
+            | Phase::Connect
+            | Phase::TlsHandshake => continue,
+            Phase::DataBlock => ("interrupt-", &["421", "451", "552", "250"]),
+            _ => (
+                "",
+                &["silence", "stall", "reply-421", "reply-4yz", "reply-5yz"],
+            ),
+        };
+        let mut names: Vec<String> = [
+            "delay",
+            "drip",
+            "endless-lines",
+            "endless-line",
+            "garbage",
+            "half-then-silence",
+            "half-then-close",
+            "half-then-reset",
+        ]
+        .iter()
+        .chain(ways)
+        .map(|way| format!("{prefix}{way}"))
+        .collect();
+        names.extend(["close".to_owned(), "reset".to_owned()]);
+        let faults = vocabulary::faults(phase, Duration::from_secs(10));
+        for name in names {
+            assert!(faults.iter().any(|f| f.name == name), "{phase}: {name}");
+        }
+    }
+}
+
 fn time() -> impl Strategy<Value = Duration> {
     (1u64..100_000_000).prop_map(|millis| Duration::from_millis(millis.min(86_400_000)))
 }

@@ -569,6 +569,7 @@ fn auth() -> Vec<NamedFault> {
 fn mail_data(scale: Duration) -> Vec<NamedFault> {
     let short = Plain(at_least(scale / 100));
     let half = Plain(at_least(scale / 2));
+    let eighth = Plain(at_least(scale / 8));
     let small = |rest: &str| format!("link: window 64 | data-block: {rest}");
     [
         fault(
@@ -612,6 +613,58 @@ fn mail_data(scale: Duration) -> Vec<NamedFault> {
             "an acceptance of half a message can't be believed",
             false,
             small("interrupt after 20; reply 250 2.0.0 thanks; stall"),
+        ),
+        fault(
+            "interrupt-delay",
+            "a refusal in the middle that takes half the limit",
+            false,
+            small(&format!(
+                "interrupt after 20; reply 451 4.3.0 stop; after {half}"
+            )),
+        ),
+        fault(
+            "interrupt-drip",
+            "a refusal in the middle, an octet now and then",
+            false,
+            small(&format!(
+                "interrupt after 20; reply 451 4.3.0 stop; drip {eighth}"
+            )),
+        ),
+        fault(
+            "interrupt-endless-lines",
+            "reply lines without end in the middle",
+            false,
+            small("interrupt after 20; endless-lines"),
+        ),
+        fault(
+            "interrupt-endless-line",
+            "a line without end in the middle",
+            false,
+            small("interrupt after 20; endless-line"),
+        ),
+        fault(
+            "interrupt-garbage",
+            "octets that are no reply in the middle",
+            false,
+            small("interrupt after 20; garbage"),
+        ),
+        fault(
+            "interrupt-half-then-silence",
+            "half a reply in the middle",
+            false,
+            small("interrupt after 20; half; stall"),
+        ),
+        fault(
+            "interrupt-half-then-close",
+            "half a reply in the middle, then FIN",
+            false,
+            small("interrupt after 20; half; close"),
+        ),
+        fault(
+            "interrupt-half-then-reset",
+            "half a reply in the middle, then RST",
+            false,
+            small("interrupt after 20; half; reset"),
         ),
         fault(
             "close",
