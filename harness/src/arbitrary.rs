@@ -9,8 +9,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use simnet::Plan;
 use simnet::plan::{
-    Break, Certificate, ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace,
-    ResolveFault, Rule, SaslFault, Say, ServerFault, Strike, Then, TlsFault,
+    Break, Certificate, ConnectFault, Direction, Family, IntakeFault, LinkFault, Pace, ProxyFault,
+    ProxyKind, ProxySay, ProxyStep, ResolveFault, Rule, SaslFault, Say, ServerFault, Strike, Then,
+    TlsFault,
 };
 
 use crate::case::Case;
@@ -236,6 +237,48 @@ fn mechanism() -> impl Strategy<Value = Mechanism> {
 pub fn auth_case() -> impl Strategy<Value = Case> {
     (mechanism(), vec(auth_rule(), 0..3), case()).prop_map(|(mechanism, rules, mut case)| {
         case.auth = Some(mechanism);
+        case.octets = case.octets.min(500);
+        case.plan.rules.splice(0..0, rules);
+        case
+    })
+}
+
+fn proxy_fault() -> impl Strategy<Value = ProxyFault> {
+    let say = prop_oneof![
+        3 => Just(ProxySay::Normal),
+        1 => Just(ProxySay::Nothing),
+        1 => Just(ProxySay::Half),
+        1 => (1u16..600).prop_map(ProxySay::Refuse),
+        1 => Just(ProxySay::Garbage),
+        1 => Just(ProxySay::Oversized),
+        2 => vec(any::<u8>(), 1..40).prop_map(ProxySay::Early),
+    ];
+    let pace = prop_oneof![
+        3 => Just(Pace::AtOnce),
+        1 => millis(1..4_000).prop_map(Pace::After),
+        1 => millis(1..400).prop_map(Pace::Drip),
+    ];
+    let then = prop_oneof![
+        4 => Just(Then::Continue),
+        1 => Just(Then::Close),
+        1 => Just(Then::Reset),
+        1 => Just(Then::Stall),
+    ];
+    (select(ProxyStep::ALL.to_vec()), say, pace, then).prop_map(|(step, say, pace, then)| {
+        // Octets stand behind the last answer only.
+        let step = match say {
+            ProxySay::Early(_) => ProxyStep::Request,
+            _ => step,
+        };
+        ProxyFault::new(step, say).pace(pace).then(then)
+    })
+}
+
+/// Any client behind a proxy that may err, against any plan.
+pub fn proxy_case() -> impl Strategy<Value = Case> {
+    let faults = vec(proxy_fault().prop_map(Rule::Proxy), 0..3);
+    (select(ProxyKind::ALL.to_vec()), faults, case()).prop_map(|(kind, rules, mut case)| {
+        case.proxy = Some(kind);
         case.octets = case.octets.min(500);
         case.plan.rules.splice(0..0, rules);
         case

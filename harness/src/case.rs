@@ -8,12 +8,12 @@ use std::time::Duration;
 use postbound::rustls::ClientConfig;
 use postbound::sasl::{AuthPolicy, Credentials, Mechanism, UnknownMechanism};
 use postbound::{
-    Auth, Bounds, CancellationToken, Client, ClientBuilder, Connector, Envelope, Phase, Require,
-    Security, TcpConnector, Timeouts, Tls, WorstCase,
+    Auth, Bounds, CancellationToken, Client, ClientBuilder, Connector, Envelope, Phase, Proxy,
+    Require, Security, TcpConnector, Timeouts, Tls, WorstCase,
 };
-use simnet::plan::{Plain, parse_duration};
+use simnet::plan::{Plain, ProxyKind, parse_duration};
 use simnet::tls::{self, Authority};
-use simnet::{Account, Double, Plan, Script};
+use simnet::{Account, Double, Front, Plan, Script};
 
 /// The user who authenticates in a case.
 pub const USER: &str = "sender@client.example";
@@ -85,6 +85,8 @@ pub struct Case {
     pub server_tls: Option<Security>,
     /// The mechanism by which the client authenticates, which is the only one that the server offers.
     pub auth: Option<Mechanism>,
+    /// The proxy that is between the two. It has the same user and secret as the server.
+    pub proxy: Option<ProxyKind>,
     /// What goes wrong.
     pub plan: Plan,
 }
@@ -107,6 +109,7 @@ impl Default for Case {
             tls: Security::None,
             server_tls: None,
             auth: None,
+            proxy: None,
             plan: Plan::healthy(),
         }
     }
@@ -165,7 +168,10 @@ impl Case {
         if let Some(mechanism) = self.auth {
             script = script.with_auth(mechanism.name(), Account::new(USER, SECRET));
         }
-        let double = Double::new(self.plan.clone()).with_script(script);
+        let mut double = Double::new(self.plan.clone()).with_script(script);
+        if self.proxy.is_some() {
+            double = double.behind(Front::with_credentials(USER, SECRET));
+        }
         match self.server_tls.unwrap_or(self.tls) {
             Security::None => double,
             security => double.with_tls(
@@ -175,6 +181,17 @@ impl Case {
                     .with_implicit(security == Security::Implicit),
             ),
         }
+    }
+
+    /// The proxy that the client uses.
+    #[must_use]
+    pub fn proxy(&self) -> Option<Proxy> {
+        let proxy = match self.proxy? {
+            ProxyKind::Socks5 => Proxy::socks5("proxy.example", 1080),
+            ProxyKind::Http => Proxy::http("proxy.example", 3128),
+        };
+        let proxy = proxy.and_then(|proxy| proxy.clear_text_credentials(USER, SECRET));
+        Some(proxy.expect("a valid proxy"))
     }
 
     /// How the client authenticates: over a connection in clear where the case has no TLS, with the
@@ -306,6 +323,9 @@ impl fmt::Display for Case {
         if let Some(mechanism) = self.auth {
             write!(f, " auth={}", mechanism.name().to_ascii_lowercase())?;
         }
+        if let Some(proxy) = self.proxy {
+            write!(f, " proxy={proxy}")?;
+        }
         for (name, value) in [("deadline", self.deadline), ("cancel", self.cancel)] {
             if let Some(value) = value {
                 write!(f, " {name}={}", Plain(value))?;
@@ -373,6 +393,7 @@ pub const SETTINGS: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("server-tls", &[]),
     ("auth", &["none", "plain"]),
+    ("proxy", &["none", "socks5", "http"]),
     ("deadline", &[]),
     ("cancel", &[]),
     ("reserve", &[]),
@@ -433,6 +454,12 @@ impl Case {
             "auth" => {
                 let mechanism = value.parse();
                 self.auth = Some(mechanism.map_err(|e: UnknownMechanism| e.to_string())?);
+            }
+            "proxy" if value == "none" => self.proxy = None,
+            "proxy" => {
+                let known = |kind: &ProxyKind| kind.name() == value;
+                let kind = ProxyKind::ALL.into_iter().find(known);
+                self.proxy = Some(kind.ok_or("expected none, socks5 or http")?);
             }
             "deadline" => self.deadline = Some(duration(value)?),
             "cancel" => self.cancel = Some(duration(value)?),

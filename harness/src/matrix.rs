@@ -6,7 +6,8 @@ use std::time::Duration;
 use postbound::sasl::Mechanism;
 use postbound::{Outcome, Phase, Security};
 use simnet::net::Backend;
-use simnet::plan::vocabulary::{NamedFault, faults, link_faults};
+use simnet::plan::ProxyKind;
+use simnet::plan::vocabulary::{NamedFault, faults, link_faults, proxy_faults};
 
 use crate::case::Case;
 use crate::report::{Report, Violation};
@@ -62,29 +63,31 @@ impl Matrix {
         let mut cells = Vec::new();
         for &backend in backends {
             let scale = scale(backend);
-            let mut row = |phase, tls: Security, faults: Vec<NamedFault>| {
-                cells.extend(faults.into_iter().map(|fault| {
-                    let mut case = Case::new(fault.plan);
-                    case.tls = tls;
-                    case.timeout = scale;
-                    case.recipients = 2;
-                    case.again = phase == Some(Phase::Reset);
-                    // The mechanism in which most can go wrong.
-                    case.auth = (phase == Some(Phase::Auth)).then_some(Mechanism::ScramSha256);
-                    if backend == Backend::Loopback && phase == Some(Phase::DataBlock) {
-                        // More than the smallest buffers of the kernel hide.
-                        case.octets = 200_000;
-                    }
-                    Cell {
-                        phase,
-                        fault: fault.name,
-                        explain: fault.explain,
-                        backend,
-                        case,
-                        harmless: fault.harmless,
-                    }
-                }));
-            };
+            let mut row =
+                |phase, tls: Security, proxy: Option<ProxyKind>, faults: Vec<NamedFault>| {
+                    cells.extend(faults.into_iter().map(|fault| {
+                        let mut case = Case::new(fault.plan);
+                        case.tls = tls;
+                        case.proxy = proxy;
+                        case.timeout = scale;
+                        case.recipients = 2;
+                        case.again = phase == Some(Phase::Reset);
+                        // The mechanism in which most can go wrong.
+                        case.auth = (phase == Some(Phase::Auth)).then_some(Mechanism::ScramSha256);
+                        if backend == Backend::Loopback && phase == Some(Phase::DataBlock) {
+                            // More than the smallest buffers of the kernel hide.
+                            case.octets = 200_000;
+                        }
+                        Cell {
+                            phase,
+                            fault: fault.name,
+                            explain: fault.explain,
+                            backend,
+                            case,
+                            harmless: fault.harmless,
+                        }
+                    }));
+                };
             for phase in Phase::ALL {
                 let modes: &[Security] = match phase {
                     Phase::StartTls => &[Security::StartTls],
@@ -92,10 +95,15 @@ impl Matrix {
                     _ => &[Security::None],
                 };
                 for &tls in modes {
-                    row(Some(phase), tls, faults(phase, scale));
+                    row(Some(phase), tls, None, faults(phase, scale));
                 }
             }
-            row(None, Security::None, link_faults(scale));
+            // All that is said to a proxy counts as connecting.
+            for kind in ProxyKind::ALL {
+                let faults = proxy_faults(kind, scale);
+                row(Some(Phase::Connect), Security::None, Some(kind), faults);
+            }
+            row(None, Security::None, None, link_faults(scale));
         }
         Self { cells }
     }
@@ -168,6 +176,8 @@ impl Cell {
             (_, "twice") => named > at,
             // Octets that are injected are found where they stand, or make the handshake fail.
             (Phase::TlsHandshake, "inject" | "inject-fragment") => named == Phase::StartTls,
+            // What stands behind the proxy's answer is the server's word.
+            (Phase::Connect, fault) if fault.contains("-early-") => named > at,
             // What strikes behind the handshake shows there.
             (Phase::TlsHandshake, "drop" | "no-close-notify") => named > at,
             // A reset overtakes the replies of the group that were said before it.

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use postbound::sasl::Mechanism;
-use postbound::{CancellationToken, Error};
+use postbound::{CancellationToken, Connector, Error};
 use postbound_harness::case::{SECRET, USER};
 use postbound_harness::run::paused;
 use postbound_harness::{Case, arbitrary, property};
@@ -107,44 +107,16 @@ fn outputs(case: &Case) -> String {
         let network = Network::new(case.double());
         debug(&mut out, network.double());
         let transcript = Arc::new(Mutex::new(String::new()));
-        let client = {
-            let transcript = Arc::clone(&transcript);
-            case.builder(network.connector())
-                .transcript(move |entry| {
-                    writeln!(transcript.lock().unwrap(), "{entry}\n{entry:?}").unwrap();
-                })
-                .build()
-                .unwrap()
-        };
-        debug(&mut out, &client);
-        debug(&mut out, &case.authentication());
-        let token = CancellationToken::new();
-        if let Some(after) = case.cancel {
-            let token = token.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(after).await;
-                token.cancel();
-            });
-        }
-        let bounds = case.bounds(&token);
-        match client.connect(bounds.clone()).await {
-            Ok(mut connection) => {
-                debug(&mut out, &connection);
-                let envelope = case.envelope();
-                let sent = match connection.transaction(&envelope) {
-                    Ok(transaction) => transaction.send(&case.message(), bounds).await,
-                    Err(error) => Err(error),
-                };
-                match sent {
-                    Ok(receipt) => debug(&mut out, &receipt),
-                    Err(failed) => error(&mut out, &failed),
-                }
-                debug(&mut out, &connection);
+        match case.proxy() {
+            Some(proxy) => {
+                debug(&mut out, &proxy);
+                writeln!(out, "{proxy}").unwrap();
+                let connector = proxy.over(network.connector());
+                debug(&mut out, &connector);
+                talk(case, connector, &transcript, &mut out).await;
             }
-            Err(failed) => error(&mut out, &failed),
+            None => talk(case, network.connector(), &transcript, &mut out).await,
         }
-        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
-        debug(&mut out, &client);
         let double = network.double();
         writeln!(out, "{}", double.trace()).unwrap();
         writeln!(out, "{:?}", double.trace().entries()).unwrap();
@@ -153,6 +125,53 @@ fn outputs(case: &Case) -> String {
         out.push_str(&transcript.lock().unwrap());
         out
     })
+}
+
+/// What the client's side prints.
+async fn talk<C: Connector>(
+    case: &Case,
+    connector: C,
+    transcript: &Arc<Mutex<String>>,
+    out: &mut String,
+) {
+    let client = {
+        let transcript = Arc::clone(transcript);
+        case.builder(connector)
+            .transcript(move |entry| {
+                writeln!(transcript.lock().unwrap(), "{entry}\n{entry:?}").unwrap();
+            })
+            .build()
+            .unwrap()
+    };
+    debug(out, &client);
+    debug(out, &case.authentication());
+    let token = CancellationToken::new();
+    if let Some(after) = case.cancel {
+        let token = token.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            token.cancel();
+        });
+    }
+    let bounds = case.bounds(&token);
+    match client.connect(bounds.clone()).await {
+        Ok(mut connection) => {
+            debug(out, &connection);
+            let envelope = case.envelope();
+            let sent = match connection.transaction(&envelope) {
+                Ok(transaction) => transaction.send(&case.message(), bounds).await,
+                Err(error) => Err(error),
+            };
+            match sent {
+                Ok(receipt) => debug(out, &receipt),
+                Err(failed) => error(out, &failed),
+            }
+            debug(out, &connection);
+        }
+        Err(failed) => error(out, &failed),
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    debug(out, &client);
 }
 
 #[test]
@@ -184,6 +203,14 @@ fn g9_discreet_with_every_named_fault_in_every_mechanism_and_every_fragment() {
         }
     }
     assert!(runs > 500);
+}
+
+#[test]
+fn g9_discreet_a_proxys_credentials_whatever_goes_wrong_with_it() {
+    let pieces = pieces();
+    property(300, arbitrary::proxy_case(), |case| {
+        clean(&outputs(case), &pieces)
+    });
 }
 
 #[test]

@@ -516,6 +516,10 @@ impl<C> ClientBuilder<C> {
 
     /// The network to use. Default: the operating system's TCP.
     pub fn connector<D: Connector>(self, connector: D) -> ClientBuilder<D> {
+        self.map_connector(|_| connector)
+    }
+
+    pub(crate) fn map_connector<D>(self, over: impl FnOnce(C) -> D) -> ClientBuilder<D> {
         ClientBuilder {
             endpoints: self.endpoints,
             ehlo_name: self.ehlo_name,
@@ -530,7 +534,7 @@ impl<C> ClientBuilder<C> {
             masked: self.masked,
             retry: self.retry,
             seed: self.seed,
-            connector,
+            connector: over(self.connector),
         }
     }
 
@@ -619,6 +623,8 @@ pub enum ClientError {
     MixedSecurity,
     /// TLS can't be had as it is wanted: why.
     Tls(String),
+    /// The credentials for a proxy can't be said to one.
+    ProxyCredentials,
 }
 
 impl fmt::Display for ClientError {
@@ -636,6 +642,9 @@ impl fmt::Display for ClientError {
                 "some endpoints require TLS and others do not; require it of all, or make two clients",
             ),
             Self::Tls(why) => write!(f, "TLS can't be had: {why}"),
+            Self::ProxyCredentials => f.write_str(
+                "a proxy takes a user and a password of 1 to 255 octets each, without control characters, and no colon in the user",
+            ),
             Self::Port => f.write_str("the port is 0; SMTP relays listen on 25, submission on 587"),
         }
     }

@@ -44,4 +44,22 @@ pub trait Connector: Send + Sync {
     /// # Cancel safety
     /// Must be safe to drop at any point; a half-open connection is then closed.
     fn connect(&self, addr: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// The same, with the name and port that `addr` was found for: a proxy that looks names up itself
+    /// needs them. This is what the client calls. Default: [`connect`](Self::connect).
+    ///
+    /// # Errors
+    /// Whatever the network reports.
+    ///
+    /// # Cancel safety
+    /// Must be safe to drop at any point; a half-open connection is then closed.
+    fn connect_to(
+        &self,
+        host: &str,
+        port: u16,
+        addr: SocketAddr,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+        let _ = (host, port);
+        self.connect(addr)
+    }
 }

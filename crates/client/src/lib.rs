@@ -63,6 +63,7 @@ mod lettre;
 mod message;
 mod mx;
 mod pool;
+mod proxy;
 mod receipt;
 mod resolver;
 mod retry;
@@ -98,6 +99,7 @@ pub use proto::{
     ReplyError, Require, ReversePath, Security, Timeouts, TimeoutsError, Timings, TlsProblem,
     UnknownPhase, UnknownSecurity, Unsupported, WorstCase, WorstCaseItem, ext, sasl,
 };
+pub use proxy::{Proxied, Proxy, ProxyError};
 pub use receipt::Receipt;
 pub use resolver::SystemResolver;
 pub use retry::{Budget, Retry};

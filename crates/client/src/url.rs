@@ -22,7 +22,7 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
-fn wrong<T>(why: impl Into<String>) -> Result<T, UrlError> {
+pub(crate) fn wrong<T>(why: impl Into<String>) -> Result<T, UrlError> {
     Err(UrlError(why.into()))
 }
 
@@ -69,19 +69,7 @@ impl Client {
                 ));
             }
         };
-        if rest.contains('#') {
-            return wrong("there is a # in it; write %23");
-        }
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if !path.is_empty() {
-            return wrong("behind the host there is a path, which means nothing here");
-        }
-        let (user, place) = match authority.rsplit_once('@') {
-            Some((user, place)) => (Some(user), place),
-            None => (None, authority),
-        };
-        let (host, port) = place_of(place, port)?;
+        let (user, host, port, query) = authority(rest, port)?;
         let mut settings = Settings::read(query)?;
         let mut builder = Self::builder(host, port)
             .security(security)
@@ -97,6 +85,27 @@ impl Client {
             None => builder,
         })
     }
+}
+
+/// What stands behind `://`: user and password as they are written, host, port and query.
+pub(crate) fn authority(
+    rest: &str,
+    port: u16,
+) -> Result<(Option<&str>, String, u16, &str), UrlError> {
+    if rest.contains('#') {
+        return wrong("there is a # in it; write %23");
+    }
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if !path.is_empty() {
+        return wrong("behind the host there is a path, which means nothing here");
+    }
+    let (user, place) = match authority.rsplit_once('@') {
+        Some((user, place)) => (Some(user), place),
+        None => (None, authority),
+    };
+    let (host, port) = place_of(place, port)?;
+    Ok((user, host, port, query))
 }
 
 fn place_of(place: &str, port: u16) -> Result<(String, u16), UrlError> {
@@ -122,7 +131,7 @@ fn place_of(place: &str, port: u16) -> Result<(String, u16), UrlError> {
 }
 
 /// RFC 3986 §2.1, strictly.
-fn decoded(what: &str, text: &str) -> Result<String, UrlError> {
+pub(crate) fn decoded(what: &str, text: &str) -> Result<String, UrlError> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(octet) = rest.next() {
@@ -144,12 +153,12 @@ fn decoded(what: &str, text: &str) -> Result<String, UrlError> {
 }
 
 /// The names and values behind the question mark.
-struct Settings {
+pub(crate) struct Settings {
     pairs: Vec<(String, String)>,
 }
 
 impl Settings {
-    fn read(query: &str) -> Result<Self, UrlError> {
+    pub(crate) fn read(query: &str) -> Result<Self, UrlError> {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let Some((name, value)) = pair.split_once('=') else {
@@ -163,7 +172,7 @@ impl Settings {
         Ok(Self { pairs })
     }
 
-    fn take(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
         let at = self.pairs.iter().position(|(known, _)| known == name)?;
         Some(self.pairs.remove(at).1)
     }
@@ -240,11 +249,14 @@ impl Settings {
     }
 
     fn end(self) -> Result<(), UrlError> {
+        self.nothing_else("timeout, timeout.PHASE, min-rate, ehlo, auth and auth-without-tls")
+    }
+
+    /// Everything was taken.
+    pub(crate) fn nothing_else(self, known: &str) -> Result<(), UrlError> {
         match self.pairs.first() {
             None => Ok(()),
-            Some((name, _)) => wrong(format!(
-                "{name:?} is not known; there are timeout, timeout.PHASE, min-rate, ehlo, auth and auth-without-tls"
-            )),
+            Some((name, _)) => wrong(format!("{name:?} is not known; there are {known}")),
         }
     }
 }

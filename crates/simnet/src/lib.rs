@@ -16,5 +16,5 @@ pub use ledger::{Delivery, Finding, Ledger};
 pub use plan::{Plan, PlanError};
 pub use proto::Phase;
 pub use rules::{PortFault, RuleFacts, RuleId, Rules, Triggers, port_faults};
-pub use server::{Abort, Account, Double, Script};
+pub use server::{Abort, Account, Double, Front, Script};
 pub use trace::{Entry, Event, Trace};

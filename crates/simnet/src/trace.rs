@@ -27,6 +27,8 @@ pub enum Event {
     Gone,
     /// What became of the TLS handshake.
     Tls(String),
+    /// The proxy opened a tunnel: how, and to where.
+    Tunnel(String),
     /// The client did something wrong.
     Finding(String),
 }
@@ -44,6 +46,7 @@ impl Event {
             Self::Ended(_) => "ended",
             Self::Gone => "gone",
             Self::Tls(_) => "tls",
+            Self::Tunnel(_) => "tunnel",
             Self::Finding(_) => "finding",
         }
     }
@@ -56,7 +59,7 @@ impl Event {
             Self::Command(octets) | Self::Said(octets) => octets.escape_ascii().to_string(),
             Self::MailData(octets) => octets.to_string(),
             Self::Ended(how) => (*how).to_owned(),
-            Self::Tls(what) | Self::Finding(what) => what.clone(),
+            Self::Tls(what) | Self::Tunnel(what) | Self::Finding(what) => what.clone(),
             Self::Opened | Self::Committed | Self::Gone => String::new(),
         }
     }
@@ -65,7 +68,7 @@ impl Event {
     fn octets(&self) -> usize {
         match self {
             Self::Command(octets) | Self::Said(octets) => octets.len(),
-            Self::Finding(what) => what.len(),
+            Self::Finding(what) | Self::Tunnel(what) => what.len(),
             _ => 0,
         }
     }
@@ -84,6 +87,7 @@ impl fmt::Display for Event {
             Self::Committed => f.write_str("=== committed to the mailbox"),
             Self::Ended(how) => write!(f, "=== the server: {how}"),
             Self::Tls(what) => write!(f, "=== TLS: {what}"),
+            Self::Tunnel(what) => write!(f, "=== a tunnel by {what}"),
             Self::Gone => f.write_str("=== the client closed"),
             Self::Finding(what) => write!(f, "!!! {what}"),
         }

@@ -36,6 +36,17 @@ pub(crate) async fn call<C: Connector>(
     connector: C,
     at_cancel: impl FnOnce() + Send + 'static,
 ) -> (Result<Receipt, Error>, Duration) {
+    match case.proxy() {
+        Some(proxy) => call_over(case, proxy.over(connector), at_cancel).await,
+        None => call_over(case, connector, at_cancel).await,
+    }
+}
+
+async fn call_over<C: Connector>(
+    case: &Case,
+    connector: C,
+    at_cancel: impl FnOnce() + Send + 'static,
+) -> (Result<Receipt, Error>, Duration) {
     simnet::tls::seed(1);
     let client = case.client(connector);
     let envelope = case.envelope();

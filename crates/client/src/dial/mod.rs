@@ -90,7 +90,13 @@ impl<C: Connector> Dial<'_, C> {
         let share = due.at.saturating_duration_since(started)
             / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
         let delay = self.attempt_delay.min(share).max(MIN_ATTEMPT_DELAY);
-        let mut race = Race::new(self.connector, addresses, delay, due);
+        let mut race = Race::new(
+            self.connector,
+            (self.host, self.port),
+            addresses,
+            delay,
+            due,
+        );
         let result = guard.turn(&mut race).await;
         self.timings.add(
             Phase::Connect,

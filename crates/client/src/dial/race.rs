@@ -35,6 +35,8 @@ struct Runner<'a, S> {
 /// timer here, and runners are polled in the order in which they were begun and in no other.
 pub(super) struct Race<'a, C: Connector> {
     connector: &'a C,
+    host: &'a str,
+    port: u16,
     waiting: std::vec::IntoIter<SocketAddr>,
     runners: Vec<Runner<'a, C::Stream>>,
     delay: Duration,
@@ -48,12 +50,15 @@ pub(super) struct Race<'a, C: Connector> {
 impl<'a, C: Connector> Race<'a, C> {
     pub(super) fn new(
         connector: &'a C,
+        (host, port): (&'a str, u16),
         addresses: Vec<SocketAddr>,
         delay: Duration,
         due: Due,
     ) -> Self {
         let mut race = Self {
             connector,
+            host,
+            port,
             waiting: addresses.into_iter(),
             runners: Vec::new(),
             delay,
@@ -71,7 +76,9 @@ impl<'a, C: Connector> Race<'a, C> {
             self.runners.push(Runner {
                 address,
                 begun: now,
-                future: Some(Box::pin(self.connector.connect(address))),
+                future: Some(Box::pin(
+                    self.connector.connect_to(self.host, self.port, address),
+                )),
                 elapsed: Duration::ZERO,
                 error: None,
             });

@@ -85,7 +85,7 @@ pub const CASES: [HostileCase; 43] = [
     not(
         42,
         "a proxy that is silent or endless",
-        "it stands before the server",
+        "it stands before the server; a plan's `proxy` rules play it",
     ),
     case(43, "secrets that a server gives back"),
 ];

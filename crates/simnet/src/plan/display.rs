@@ -76,6 +76,7 @@ impl fmt::Display for Rule {
                 }
             },
             Self::Tls(fault) => fault.fmt(f),
+            Self::Proxy(fault) => fault.fmt(f),
             Self::Link(fault) => fault.fmt(f),
             Self::When { when, rule } => {
                 let rule = rule.to_string();

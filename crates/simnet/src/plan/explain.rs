@@ -3,8 +3,8 @@
 use proto::Phase;
 
 use super::{
-    Break, ConnectFault, Direction, IntakeFault, LinkFault, Pace, Plain, ResolveFault, Rule,
-    SaslFault, Say, ServerFault, Strike, Then, TlsFault, When,
+    Break, ConnectFault, Direction, IntakeFault, LinkFault, Pace, Plain, ProxyFault, ProxySay,
+    ResolveFault, Rule, SaslFault, Say, ServerFault, Strike, Then, TlsFault, When,
 };
 
 /// A rule in words.
@@ -93,9 +93,38 @@ fn does(rule: &Rule) -> String {
             ),
         },
         Rule::Tls(fault) => tls(fault),
+        Rule::Proxy(fault) => proxy(fault),
         Rule::Link(fault) => link(fault),
         Rule::When { .. } => String::new(),
     }
+}
+
+fn proxy(fault: &ProxyFault) -> String {
+    let what = match &fault.say {
+        ProxySay::Normal => "the proxy answers as it should".to_owned(),
+        ProxySay::Nothing => "the proxy says nothing".to_owned(),
+        ProxySay::Half => "the proxy says the first half of its answer".to_owned(),
+        ProxySay::Refuse(code) => format!("the proxy refuses with {code}"),
+        ProxySay::Garbage => "the proxy says octets that are no answer".to_owned(),
+        ProxySay::Oversized => "the proxy's answer does not end".to_owned(),
+        ProxySay::Early(octets) => format!(
+            "the octets \"{}\" stand right behind the proxy's answer",
+            octets.escape_ascii()
+        ),
+    };
+    let step = fault.step.name();
+    let pace = match fault.pace {
+        Pace::AtOnce => String::new(),
+        Pace::After(delay) => format!(", after {}", Plain(delay)),
+        Pace::Drip(every) => format!(", an octet each {}", Plain(every)),
+    };
+    let then = match fault.then {
+        Then::Continue => "",
+        Then::Close => ", and closes the connection",
+        Then::Reset => ", and resets the connection",
+        Then::Stall => ", and falls silent",
+    };
+    format!("at the {step}, {what}{pace}{then}")
 }
 
 fn server(fault: &ServerFault) -> String {
@@ -300,6 +329,17 @@ fn good(rule: &Rule) -> String {
         Rule::Tls(_) => {
             format!("names tls-handshake as the phase, within its limit; {NOT_TAKEN}")
         }
+        Rule::Proxy(fault) => match fault.say {
+            ProxySay::Normal => in_time("connect"),
+            ProxySay::Early(_) => {
+                format!(
+                    "takes them for the server's first words, and judges them as such; {NOT_TAKEN}"
+                )
+            }
+            _ => format!(
+                "names connect as the phase, within its limit, and says that it was the proxy; {NOT_TAKEN}"
+            ),
+        },
         Rule::Link(
             LinkFault::Latency(_)
             | LinkFault::Fragment { .. }

@@ -7,6 +7,7 @@ mod display;
 mod duration;
 mod explain;
 mod parse;
+mod proxy;
 mod sasl;
 mod tls;
 pub mod vocabulary;
@@ -19,6 +20,7 @@ use proto::Phase;
 pub use duration::{Plain, parse_duration};
 pub use explain::Explained;
 pub use parse::PlanError;
+pub use proxy::{ProxyFault, ProxyKind, ProxySay, ProxyStep};
 pub use sasl::SaslFault;
 pub use tls::{Break, Certificate, TlsFault};
 pub use when::{Pattern, When};
@@ -127,6 +129,8 @@ pub enum Rule {
     Intake(IntakeFault),
     /// What the server does to TLS.
     Tls(TlsFault),
+    /// What the proxy in front of the server does.
+    Proxy(ProxyFault),
     /// What the network does to octets.
     Link(LinkFault),
     /// A rule of the server under conditions.

@@ -1,5 +1,6 @@
 //! A plan from text.
 
+mod proxy;
 mod tls;
 mod when;
 
@@ -211,18 +212,19 @@ impl<'a> Cursor<'a> {
         };
         *bracket = self.at;
         *when = self.when()?;
-        if word == "link" || word.parse::<Phase>().is_ok() {
+        if matches!(word, "link" | "proxy") || word.parse::<Phase>().is_ok() {
             self.literal(":", "a colon")?;
         }
         match (word, nth) {
             ("link", None) => self.link(),
+            ("proxy", None) => Ok(Rule::Proxy(self.proxy()?)),
             ("resolve", None) => self.resolve(),
             ("checkout" | "backoff", _) => {
                 self.at = start;
                 self.fail("another phase: the client waits for itself here and for no peer")
             }
             ("tls-handshake", None) => Ok(Rule::Tls(self.tls()?)),
-            ("link" | "resolve" | "tls-handshake", _) | ("data-block", Some(_)) => {
+            ("link" | "proxy" | "resolve" | "tls-handshake", _) | ("data-block", Some(_)) => {
                 self.at = start;
                 self.fail("the place without a number")
             }
@@ -240,7 +242,7 @@ impl<'a> Cursor<'a> {
                     let own = [Phase::Checkout, Phase::Backoff];
                     let places = Phase::ALL.iter().filter(|phase| !own.contains(phase));
                     let names: Vec<_> = places.map(|phase| phase.name()).collect();
-                    self.fail(format!("a place: link, {}", names.join(", ")))
+                    self.fail(format!("a place: link, proxy, {}", names.join(", ")))
                 }
             },
         }

@@ -1,10 +1,14 @@
 //! The named faults: everything that can go wrong at each phase.
 
+mod proxy;
+
 use std::time::Duration;
 
 use proto::Phase;
 
 use super::{Plain, Plan};
+
+pub use proxy::proxy_faults;
 
 /// A fault with a name, as a plan.
 #[derive(Clone, Debug)]

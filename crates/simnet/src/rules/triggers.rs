@@ -134,7 +134,7 @@ fn by_behaviour(label: &str) -> Option<Plan> {
 fn in_time(rule: &Rule) -> bool {
     match rule {
         Rule::Server { phase, .. } => *phase != Phase::Greeting,
-        Rule::Resolve(_) | Rule::Connect { .. } | Rule::Tls(_) => false,
+        Rule::Resolve(_) | Rule::Connect { .. } | Rule::Tls(_) | Rule::Proxy(_) => false,
         _ => true,
     }
 }

@@ -6,18 +6,23 @@ mod dialogue;
 mod flight;
 mod mail_data;
 mod parameters;
+mod proxy;
 mod sasl;
 mod wire;
 
+use std::future::pending;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
+pub use proxy::Front;
 pub use sasl::Account;
 
 use crate::double::Caps;
 use crate::ledger::Ledger;
-use crate::plan::Plan;
+use proxy::Opening;
+
+use crate::plan::{Plan, Then};
 use crate::rules::{Rules, Triggers};
 use crate::trace::{Event, Trace};
 
@@ -136,6 +141,7 @@ pub struct Double {
     trace: Trace,
     keep_wire: bool,
     triggers: Option<Triggers>,
+    front: Option<Arc<Front>>,
     #[cfg(feature = "tls")]
     tls: Option<crate::tls::Tls>,
 }
@@ -152,6 +158,7 @@ impl Double {
             trace: Trace::new(),
             keep_wire: false,
             triggers: None,
+            front: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -219,6 +226,14 @@ impl Double {
         self
     }
 
+    /// Behind a proxy, which clients have to ask for it: SOCKS5 or HTTP CONNECT, for whatever name
+    /// they say. The proxy's faults are the plan's `proxy` rules.
+    #[must_use]
+    pub fn behind(mut self, front: Front) -> Self {
+        self.front = Some(Arc::new(front));
+        self
+    }
+
     /// What goes wrong, as it was said at the start: the faults of the network are fixed by it.
     #[must_use]
     pub fn plan(&self) -> &Plan {
@@ -247,9 +262,30 @@ impl Double {
     ///
     /// # Cancel safety
     /// Dropping the future drops the stream; what was committed stays in the ledger.
-    pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Abort>(&self, stream: S) {
+    pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Abort>(&self, mut stream: S) {
         let open = self.ledger.open();
-        self.trace.record(open.connection, || Event::Opened);
+        let record = |event: &dyn Fn() -> Event| self.trace.record(open.connection, event);
+        record(&|| Event::Opened);
+        if let Some(front) = &self.front {
+            match proxy::run(front, &self.plan, &mut stream).await {
+                Ok(Opening::Tunnel(tunnel)) => record(&|| Event::Tunnel(tunnel.to_string())),
+                Ok(Opening::Ended(Then::Reset)) => {
+                    record(&|| Event::Ended("reset"));
+                    return stream.abort();
+                }
+                Ok(Opening::Ended(Then::Stall)) => {
+                    record(&|| Event::Ended("stall"));
+                    return pending().await;
+                }
+                Ok(Opening::Ended(_)) => {
+                    record(&|| Event::Ended("close"));
+                    // Unread octets would make a reset of it.
+                    let _ = stream.shutdown().await;
+                    return;
+                }
+                Err(_) => return record(&|| Event::Gone),
+            }
+        }
         dialogue::run(self, stream, open.connection).await;
     }
 }

@@ -1,0 +1,393 @@
+//! Proxies: reaching one and all that is said to it is connecting, under the same guarantees.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that can't be set up has to fail"
+)]
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use postbound::{
+    Bounds, CancellationToken, Client, Error, FailureKind, Outcome, Phase, Proxy, ProxyError,
+    Security, Tls,
+};
+use postbound_harness::case::{SECRET, USER, client_config};
+use postbound_harness::{Case, arbitrary, keeps, property, run};
+use simnet::net::mem::Network;
+use simnet::plan::vocabulary::proxy_faults;
+use simnet::plan::{ProxyKind, ProxySay, Rule, Then};
+use simnet::{Double, Event, Front, Plan};
+
+fn case(text: &str) -> Case {
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn connect_error(text: &str) -> Error {
+    let error = run::mem::result(&case(text)).unwrap_err();
+    assert_eq!(error.phase(), Phase::Connect, "{error}");
+    assert_eq!(error.outcome(), Outcome::NotAccepted);
+    error
+}
+
+fn proxy_error(error: &Error) -> Option<ProxyError> {
+    let attempt = error.attempts().last()?.error.as_ref()?;
+    attempt.get_ref()?.downcast_ref().copied()
+}
+
+/// Where the proxy was asked to go.
+fn tunnels(network: &Network) -> Vec<String> {
+    let entries = network.double().trace().entries();
+    let tunnel = |event: &Event| match event {
+        Event::Tunnel(what) => Some(what.clone()),
+        _ => None,
+    };
+    entries
+        .iter()
+        .filter_map(|entry| tunnel(&entry.event))
+        .collect()
+}
+
+#[test]
+fn a_message_goes_through_each_proxy_under_each_mode_of_tls() {
+    for kind in ProxyKind::ALL {
+        for tls in ["none", "starttls", "implicit"] {
+            let case = case(&format!("proxy={kind} tls={tls} auth=scram-sha-256 -- v1"));
+            let report = run::mem::run(&case);
+            assert_eq!(report.claim.outcome, Outcome::Accepted, "{}", report.events);
+            assert!(report.intact && report.findings.is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_name_is_looked_up_by_the_proxy_unless_it_is_told_not_to() {
+    let socks = || Proxy::socks5("proxy.example", 1080).unwrap();
+    let http = || Proxy::http("proxy.example", 3128).unwrap();
+    for (proxy, host, asked) in [
+        (socks(), "mx.example", "socks5 to mx.example:25"),
+        (
+            socks().resolve_locally(),
+            "mx.example",
+            "socks5 to 10.0.0.1:25",
+        ),
+        (socks(), "192.0.2.7", "socks5 to 192.0.2.7:25"),
+        (socks(), "2001:db8::7", "socks5 to [2001:db8::7]:25"),
+        (http(), "mx.example", "http to mx.example:25"),
+        (
+            http().resolve_locally(),
+            "mx.example",
+            "http to 10.0.0.1:25",
+        ),
+        (http(), "2001:db8::7", "http to [2001:db8::7]:25"),
+    ] {
+        run::paused(async {
+            let network = Network::new(Double::new(Plan::healthy()).behind(Front::open()));
+            let client = Client::builder(host, 25)
+                .connector(network.connector())
+                .proxy(proxy);
+            let connection = client
+                .build()
+                .unwrap()
+                .connect(Bounds::none())
+                .await
+                .unwrap();
+            connection.quit(Bounds::none()).await;
+            assert_eq!(tunnels(&network), [asked]);
+        });
+    }
+}
+
+#[test]
+fn a_proxy_behind_a_proxy_that_is_reached_by_name() {
+    run::paused(async {
+        let network = Network::new(Double::new(Plan::healthy()).behind(Front::open()));
+        let outer = Proxy::socks5("outer.example", 1080).unwrap();
+        let inner = Proxy::http("inner.example", 3128).unwrap();
+        let client = Client::builder("mx.example", 25)
+            .connector(network.connector())
+            .proxy(outer)
+            .proxy(inner);
+        // The double plays one proxy; the second request is no command of SMTP.
+        let error = client
+            .build()
+            .unwrap()
+            .connect(Bounds::none())
+            .await
+            .unwrap_err();
+        assert_eq!(tunnels(&network), ["socks5 to inner.example:3128"]);
+        assert_eq!(error.phase(), Phase::Connect);
+        assert_eq!(proxy_error(&error), Some(ProxyError::Protocol));
+    });
+}
+
+#[test]
+fn a_proxy_that_refuses_says_so_in_the_error() {
+    for (kind, rule, expected) in [
+        ("socks5", "method refuse 255; close", ProxyError::Method),
+        ("socks5", "auth refuse 1; close", ProxyError::Credentials),
+        ("socks5", "request refuse 5; close", ProxyError::Reply(5)),
+        ("socks5", "request refuse 4; stall", ProxyError::Reply(4)),
+        ("http", "request refuse 407; stall", ProxyError::Status(407)),
+        ("http", "request refuse 503; close", ProxyError::Status(503)),
+        ("http", "request refuse 302; close", ProxyError::Status(302)),
+        ("http", "request nothing; close", ProxyError::Closed),
+        ("socks5", "auth nothing; close", ProxyError::Closed),
+        ("socks5", "method garbage; stall", ProxyError::Protocol),
+        ("http", "request garbage; stall", ProxyError::Protocol),
+    ] {
+        let error = connect_error(&format!("timeout=1s proxy={kind} -- v1 | proxy: {rule}"));
+        assert_eq!(*error.kind(), FailureKind::Broken, "{rule}");
+        assert_eq!(proxy_error(&error), Some(expected), "{rule}");
+        // It does not wait for more than that.
+        assert!(error.elapsed() < Duration::from_millis(20), "{rule}");
+    }
+}
+
+#[test]
+fn credentials_that_the_proxy_does_not_know_and_none_where_it_wants_some() {
+    for (proxy, expected) in [
+        (Proxy::socks5("p.example", 1080), ProxyError::Method),
+        (Proxy::http("p.example", 3128), ProxyError::Status(407)),
+        (
+            Proxy::socks5("p.example", 1080).and_then(|p| p.clear_text_credentials(USER, "no")),
+            ProxyError::Credentials,
+        ),
+        (
+            Proxy::http("p.example", 3128).and_then(|p| p.clear_text_credentials("no", SECRET)),
+            ProxyError::Status(407),
+        ),
+    ] {
+        run::paused(async {
+            let front = Front::with_credentials(USER, SECRET);
+            let network = Network::new(Double::new(Plan::healthy()).behind(front));
+            let client = Client::builder("mx.example", 25)
+                .connector(network.connector())
+                .proxy(proxy.unwrap());
+            let error = client
+                .build()
+                .unwrap()
+                .connect(Bounds::none())
+                .await
+                .unwrap_err();
+            assert_eq!(proxy_error(&error), Some(expected));
+        });
+    }
+}
+
+#[test]
+fn interim_answers_of_an_http_proxy_are_passed_over() {
+    // The proxy's own answer stands behind an interim one.
+    let text = "proxy=http timeout=1s -- v1 | proxy: request refuse 103; stall";
+    let error = connect_error(text);
+    assert_eq!(error.limit(), Some(Duration::from_secs(1)));
+}
+
+#[test]
+fn g1_bounded_through_any_proxy_whatever_goes_wrong() {
+    property(2_000, arbitrary::proxy_case(), |case| keeps("g1", case));
+}
+
+#[test]
+fn g2_cancellable_at_every_millisecond_of_opening_a_tunnel() {
+    for kind in ProxyKind::ALL {
+        for at in 0..40 {
+            let mut case = case(&format!(
+                "proxy={kind} timeout=1s -- v1 | link: fragment 1 | proxy: request normal; drip 3ms"
+            ));
+            case.cancel = Some(Duration::from_millis(at));
+            let report = run::mem::run(&case);
+            assert!(report.violations(&case, run::mem::TOLERANCE).is_empty());
+            assert_eq!(report.claim.kind, "cancelled", "at {at} ms");
+            assert_eq!(report.octets_after_cancel, 0, "at {at} ms");
+        }
+    }
+    property(1_000, arbitrary::proxy_case(), |case| keeps("g2", case));
+}
+
+/// Polls `future` up to `polls` times, a millisecond apart, and drops it.
+async fn poll_and_drop(future: impl Future, polls: usize) -> bool {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        let poll = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+        if poll.is_ready() {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    false
+}
+
+#[test]
+fn g3_drop_safe_at_every_poll_of_opening_a_tunnel() {
+    for kind in ProxyKind::ALL {
+        let case = case(&format!("proxy={kind} timeout=1s -- v1 | link: window 8"));
+        for polls in 1.. {
+            let ended = run::paused(async {
+                let network = Network::new(case.double());
+                let proxy = case.proxy().unwrap();
+                let client = case.client(proxy.over(network.connector()));
+                let ended = poll_and_drop(client.connect(Bounds::none()), polls).await;
+                assert_eq!(network.client_streams(), 0, "at poll {polls}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let metrics = tokio::runtime::Handle::current().metrics();
+                assert_eq!(metrics.num_alive_tasks(), 0, "at poll {polls}");
+                ended
+            });
+            if ended {
+                assert!(polls > 10, "only {polls} polls");
+                break;
+            }
+        }
+    }
+    property(1_000, arbitrary::proxy_case(), |case| keeps("g3", case));
+}
+
+#[test]
+fn g4_honest_through_any_proxy_whatever_goes_wrong() {
+    property(2_000, arbitrary::proxy_case(), |case| keeps("g4", case));
+}
+
+#[test]
+fn g6_tight_each_step_of_a_proxy_uses_up_the_limit_of_connecting() {
+    for kind in ProxyKind::ALL {
+        for step in kind.steps() {
+            let text = format!(
+                "timeout=1s timeout.connect=700ms proxy={kind} -- v1 | proxy: {} nothing; stall",
+                step.name()
+            );
+            let error = connect_error(&text);
+            assert_eq!(error.limit(), Some(Duration::from_millis(700)));
+            assert_eq!(
+                error.timings().of(Phase::Connect),
+                Some(Duration::from_millis(700))
+            );
+        }
+    }
+}
+
+#[test]
+fn g7_live_a_greeting_in_one_segment_with_the_proxys_answer_is_the_servers() {
+    // Servers speak first: what stands behind the answer must reach the session, whole.
+    for kind in ProxyKind::ALL {
+        for tls in ["none", "starttls"] {
+            let case = case(&format!(
+                "timeout=1s proxy={kind} tls={tls} -- v1 | link: coalesce 20ms to-client \
+                 | greeting: nothing | proxy: request early \"220 double.example ESMTP\\r\\n\""
+            ));
+            let report = run::mem::run(&case);
+            assert_eq!(report.claim.outcome, Outcome::Accepted, "{}", report.events);
+        }
+    }
+}
+
+#[test]
+fn g8_small_an_answer_without_end_is_ended_by_its_cap() {
+    let error = connect_error("timeout=1h proxy=http -- v1 | proxy: request oversized");
+    assert_eq!(proxy_error(&error), Some(ProxyError::TooLarge(8 * 1024)));
+    assert!(error.elapsed() < Duration::from_secs(1));
+    // SOCKS5 has a length in an octet, so that nothing is without end but time.
+    let error = connect_error("timeout=1s proxy=socks5 -- v1 | proxy: request oversized");
+    assert_eq!(error.limit(), Some(Duration::from_secs(1)));
+}
+
+#[test]
+fn g9_discreet_a_proxy_that_repeats_the_credentials_is_not_repeated() {
+    let mut case = case("timeout=1s proxy=http -- v1");
+    let echo = format!("HTTP/1.1 407 not {SECRET}\r\n\r\n");
+    let mut fault = simnet::plan::ProxyFault::new(
+        simnet::plan::ProxyStep::Request,
+        ProxySay::Early(echo.into_bytes()),
+    );
+    fault.then = Then::Close;
+    case.plan.rules.push(Rule::Proxy(fault));
+    let error = run::mem::result(&case).unwrap_err();
+    let shown = format!("{error} {error:?} {error:#?}");
+    assert!(!shown.contains(SECRET), "{shown}");
+}
+
+#[test]
+fn g9_discreet_no_octet_for_the_server_leaves_before_the_tunnel_is_open() {
+    for kind in ProxyKind::ALL {
+        for fault in proxy_faults(kind, Duration::from_secs(1)) {
+            if fault.name.contains("-early-") {
+                continue;
+            }
+            let mut case = Case::new(fault.plan.clone());
+            (case.proxy, case.timeout) = (Some(kind), Duration::from_secs(1));
+            let report = run::mem::run(&case);
+            let said = report.events.contains("EHLO");
+            assert_eq!(said, fault.harmless, "{}: {}", fault.name, report.events);
+        }
+    }
+}
+
+#[test]
+fn hostile_42_a_proxy_that_is_silent_or_endless_is_bounded_as_connecting() {
+    let mut cases = 0;
+    for kind in ProxyKind::ALL {
+        for fault in proxy_faults(kind, Duration::from_secs(1)) {
+            let mut case = Case::new(fault.plan.clone());
+            (case.proxy, case.timeout) = (Some(kind), Duration::from_secs(1));
+            let report = run::mem::run(&case);
+            let violations = report.violations(&case, run::mem::TOLERANCE);
+            assert!(violations.is_empty(), "{case}: {violations:?}");
+            let delivered = report.claim.outcome == Outcome::Accepted;
+            assert_eq!(delivered, fault.harmless, "{case}: {}", report.events);
+            let early = fault.name.contains("-early-");
+            if !delivered && !early {
+                assert_eq!(report.claim.phase, Some(Phase::Connect), "{case}");
+                assert!(report.elapsed <= Duration::from_secs(1) + Duration::from_millis(3));
+            }
+            cases += 1;
+        }
+    }
+    assert!(cases > 30, "{cases}");
+}
+
+#[test]
+fn hostile_42_octets_behind_the_answer_never_survive_into_tls() {
+    for kind in ProxyKind::ALL {
+        let case = case(&format!(
+            "timeout=1s proxy={kind} tls=implicit -- v1 | proxy: request early \"220 proxy.example\\r\\n\""
+        ));
+        let report = run::mem::run(&case);
+        assert_eq!(
+            report.claim.phase,
+            Some(Phase::TlsHandshake),
+            "{}",
+            report.events
+        );
+        assert_eq!(report.claim.kind, "tls");
+        assert_eq!(report.claim.outcome, Outcome::NotAccepted);
+    }
+}
+
+#[test]
+fn a_cancelled_call_leaves_nothing_open_at_the_proxy() {
+    run::paused(async {
+        let plan: Plan = "v1 | proxy: request nothing; stall".parse().unwrap();
+        let double = Double::new(plan).behind(Front::open());
+        let network = Network::new(double.clone());
+        let client = Client::builder("mx.example", 465)
+            .security(Security::Implicit)
+            .tls(Tls::from_config(client_config()))
+            .connector(network.connector())
+            .proxy(Proxy::http("proxy.example", 3128).unwrap())
+            .build()
+            .unwrap();
+        let token = CancellationToken::new();
+        let cancel = token.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            cancel.cancel();
+        });
+        let error = client.connect(&token).await.unwrap_err();
+        assert!(error.is_cancelled());
+        assert_eq!(network.client_streams(), 0);
+    });
+}
