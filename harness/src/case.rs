@@ -393,7 +393,8 @@ pub const SETTINGS: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("server-tls", &[]),
     ("auth", &["none", "plain"]),
-    ("proxy", &["none", "socks5", "http"]),
+    // What is said to a proxy comes before all else, and depends on none of it.
+    ("proxy", &[]),
     ("deadline", &[]),
     ("cancel", &[]),
     ("reserve", &[]),

@@ -12,6 +12,7 @@ mod account;
 mod exit;
 mod many;
 mod matrix;
+mod network;
 mod plan;
 mod probe;
 mod replay;

@@ -8,8 +8,8 @@ use postbound::Phase;
 use simnet::behaviour::{Behaviour, CASES};
 use simnet::double::Claim;
 use simnet::net::Backend;
-use simnet::plan::Rule;
-use simnet::plan::vocabulary::{NamedFault, faults, link_faults};
+use simnet::plan::vocabulary::{NamedFault, faults, link_faults, proxy_faults};
+use simnet::plan::{ProxyKind, Rule};
 use simnet::{Plan, Triggers, port_faults};
 
 use crate::exit::{self, Stop};
@@ -37,7 +37,7 @@ enum Command {
     /// List the hostile behaviours and every named fault: rules, what goes wrong, what a good client
     /// makes of it
     List {
-        /// Only those of this phase, or `link`, or `behaviours`; or `zero`: how a client asks for
+        /// Only those of this phase, or `proxy`, or `link`, or `behaviours`; or `zero`: how a client asks for
         /// them by addresses, by its EHLO name and by the port
         place: Option<String>,
     },
@@ -203,12 +203,16 @@ fn list(only: Option<&str>) -> Result<(), Stop> {
         .into_iter()
         .map(|phase| (phase.name(), faults(phase, scale)))
         .collect();
+    let proxies = ProxyKind::ALL
+        .map(|kind| proxy_faults(kind, scale))
+        .concat();
+    places.push(("proxy", proxies));
     places.push(("link", link_faults(scale)));
     if let Some(only) = only {
         places.retain(|(name, _)| *name == only);
         if places.is_empty() {
             let why = match only.parse::<Phase>() {
-                Err(error) => format!("{error}, link"),
+                Err(error) => format!("{error}, proxy, link"),
                 Ok(_) => "nothing is known of it".to_owned(),
             };
             return Err(Stop::new(exit::USAGE, why));

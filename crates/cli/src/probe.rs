@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use crate::account::Account;
 use crate::exit;
 use crate::exit::Stop;
-use crate::send::{brief, describe};
+use crate::network::warn_of_password;
+use crate::send::{URL, brief, describe};
 use crate::terms::{Terms, usage};
 use crate::{duration, runtime};
 
@@ -57,6 +58,7 @@ struct Tls {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
+    warn_of_password(&arguments.server, URL);
     let mut builder = arguments
         .terms
         .client(std::slice::from_ref(&arguments.server))?;

@@ -15,8 +15,12 @@ use serde_json::{Value, json};
 use crate::account::Account;
 use crate::exit::{self, Stop};
 use crate::many;
+use crate::network::{Network, warn_of_password};
 use crate::terms::{Terms, usage};
 use crate::{duration, runtime};
+
+/// The environment variable with the URL of the server.
+pub(crate) const URL: &str = "POSTBOUND_URL";
 
 /// The spelling of options follows swaks where they mean the same.
 #[derive(Debug, Args)]
@@ -28,7 +32,8 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "HOST[:PORT]")]
     server: Vec<String>,
     /// The server, whether to encrypt, and who one is:
-    /// `smtp+starttls://USER:PASSWORD@HOST:PORT?timeout=20s`
+    /// `smtp+starttls://USER:PASSWORD@HOST:PORT?timeout=20s` [default: POSTBOUND_URL, where everybody
+    /// on this machine can't read the password]
     #[arg(long, value_name = "URL", conflicts_with = "server")]
     url: Option<String>,
     #[command(flatten)]
@@ -139,7 +144,15 @@ fn message(arguments: &Arguments) -> Result<Vec<u8>, Stop> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
-    let servers = match &arguments.url {
+    if let Some(url) = &arguments.url {
+        warn_of_password(url, URL);
+    }
+    let named = arguments.url.is_some() || !arguments.server.is_empty();
+    let url = match std::env::var(URL) {
+        Ok(url) if !named => Some(url),
+        _ => arguments.url.clone(),
+    };
+    let servers = match &url {
         Some(url) => std::slice::from_ref(url),
         None => arguments.server.as_slice(),
     };
@@ -239,7 +252,7 @@ pub(crate) async fn interrupted() {
     }
 }
 
-fn show_promise(arguments: &Arguments, client: &Client, message: &[u8]) {
+fn show_promise(arguments: &Arguments, client: &Client<Network>, message: &[u8]) {
     let octets = postbound::wire_octets(message);
     let recipients = arguments.forward_paths().count();
     let promise = client.worst_case(recipients, octets);

@@ -11,6 +11,7 @@ use postbound::{
 
 use crate::duration;
 use crate::exit::{self, Stop};
+use crate::network::Network;
 
 #[derive(Debug, Args)]
 pub(crate) struct Terms {
@@ -27,6 +28,12 @@ pub(crate) struct Terms {
     /// Trust the authorities in this PEM file and no other [default: those of the system]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Reach the servers through this proxy: socks5://HOST:PORT, socks5h:// (it looks names up) or
+    /// http:// (CONNECT) [default: the URL in POSTBOUND_PROXY, if there is one]. With a user:
+    /// `USER:PASSWORD@` before the host and `?auth-without-tls=allow` behind it, as everybody on the
+    /// way to the proxy can read them
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
     /// The set of limits to start from [default: interactive]
     #[arg(long, value_enum)]
     timeouts: Option<Preset>,
@@ -52,7 +59,7 @@ pub(crate) fn usage(why: impl ToString) -> Stop {
 
 impl Terms {
     /// A client of these servers, each a host, perhaps with its port; or of one URL.
-    pub(crate) fn client(&self, servers: &[String]) -> Result<ClientBuilder<TcpConnector>, Stop> {
+    pub(crate) fn client(&self, servers: &[String]) -> Result<ClientBuilder<Network>, Stop> {
         let (mut builder, base) = match servers {
             [] => return Err(usage("where to? Give --server or --url")),
             [url] if url.contains("://") => {
@@ -77,7 +84,7 @@ impl Terms {
         if let Some(name) = &self.ehlo {
             builder = builder.ehlo_name(name.clone());
         }
-        Ok(builder)
+        Ok(builder.connector(Network::new(self.proxy.as_deref())?))
     }
 
     /// The servers, each tried after those that were given before it.

@@ -20,6 +20,7 @@ use self::run::{Run, Wanted, over_pool};
 use self::source::Found;
 use self::summary::Summary;
 use crate::exit::{self, Stop};
+use crate::network::Network;
 use crate::runtime;
 use crate::send::{brief, interrupted};
 
@@ -66,7 +67,7 @@ impl Promise {
     fn new(
         options: &Options,
         terms: &Terms,
-        pool: &Pool,
+        pool: &Pool<Network>,
         found: &[Found],
         recipients: usize,
     ) -> Self {
@@ -109,7 +110,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub(crate) fn send(
     options: &Options,
     terms: &Terms,
-    client: Client,
+    client: Client<Network>,
     envelope: Envelope,
 ) -> Result<u8, Stop> {
     let found = source::find(&options.messages, &envelope)?;
@@ -161,7 +162,7 @@ async fn passes(
     options: &Options,
     terms: &Terms,
     run: &RefCell<Run>,
-    pool: &Pool,
+    pool: &Pool<Network>,
 ) -> (Duration, Option<&'static str>) {
     let started = Instant::now();
     let token = CancellationToken::new();
@@ -213,7 +214,7 @@ async fn passes(
 }
 
 /// How long to wait before this pass.
-fn wait(pass: u32, pool: &Pool) -> Duration {
+fn wait(pass: u32, pool: &Pool<Network>) -> Duration {
     let limit = pool.client().timeouts().of(Phase::Backoff);
     let wait = FIRST_WAIT
         .saturating_mul(1 << (pass - 1).min(20))

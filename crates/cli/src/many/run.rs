@@ -12,6 +12,7 @@ use super::fate::{self, Fate};
 use super::journal::{Journal, Known};
 use super::source::Found;
 use crate::exit::Stop;
+use crate::network::Network;
 
 /// One message.
 #[derive(Debug)]
@@ -195,7 +196,7 @@ impl Run {
 /// Sends these messages over the connections of a pool, as far as a server can be had.
 pub(crate) async fn over_pool(
     run: &RefCell<Run>,
-    pool: &Pool,
+    pool: &Pool<Network>,
     todo: Vec<usize>,
     wanted: Wanted,
     bounds: Bounds,

@@ -8,9 +8,10 @@ use simnet::behaviour::{Behaviour, ServerTls};
 use simnet::double::Caps;
 use simnet::net::loopback::Loopback;
 use simnet::tls::{Authority, Tls};
-use simnet::{Double, Plan, Triggers, port_faults};
+use simnet::{Double, Front, Plan, Triggers, port_faults};
 
 use super::{Arguments, Mode, mode, possible, script};
+use crate::account::password;
 use crate::exit::{self, Stop};
 
 /// A listener that was asked for by name.
@@ -116,6 +117,12 @@ pub(super) async fn open(arguments: &Arguments, plan: Plan) -> Result<Vec<Listen
     let mut double = Double::new(plan)
         .with_script(script(arguments)?)
         .capped(Caps::default());
+    if arguments.proxy {
+        double = double.behind(match &arguments.proxy_user {
+            Some(user) => Front::with_credentials(user, password()?),
+            None => Front::open(),
+        });
+    }
     if !arguments.no_triggers {
         double = double.with_triggers(Triggers::default());
     }

@@ -68,6 +68,13 @@ pub(crate) struct Arguments {
     /// Who may authenticate
     #[arg(long, value_name = "USER", requires = "auth")]
     auth_user: Option<String>,
+    /// Stand behind a proxy, which clients have to ask for the server: SOCKS5 or HTTP CONNECT,
+    /// whichever they speak. `proxy` rules say what goes wrong at it
+    #[arg(long)]
+    proxy: bool,
+    /// The proxy serves only this user; the password is in POSTBOUND_PASSWORD
+    #[arg(long, value_name = "USER", requires = "proxy")]
+    proxy_user: Option<String>,
     /// Log as one JSON object a line
     #[arg(long)]
     json: bool,

@@ -212,8 +212,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Proxy<'_, S> {
             (true, false) => 407,
             (true, true) => 200,
         };
+        // A refusal repeats what it was told, as careless ones do.
+        let told = shown.unwrap_or("you");
         let answer = |code: u16| {
-            format!("HTTP/1.1 {code} so it is\r\nVia: double\r\nContent-Length: 0\r\n\r\n")
+            let text = if code == 200 { "so it is" } else { told };
+            format!("HTTP/1.1 {code} {text}\r\nVia: double\r\nContent-Length: 0\r\n\r\n")
                 .into_bytes()
         };
         step!(self.answer(ProxyStep::Request, &answer(status), answer));
