@@ -52,6 +52,7 @@ fn say() -> impl Strategy<Value = Say> {
 fn sasl_fault() -> impl Strategy<Value = SaslFault> {
     prop_oneof![
         Just(SaslFault::WrongNonce),
+        Just(SaslFault::WrongBinding),
         Just(SaslFault::BadSignature),
         select(vec![1, 4_095, 4_096, 10_000, 100_001, u32::MAX]).prop_map(SaslFault::Iterations),
         Just(SaslFault::Oversize),

@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use proto::sasl::{self, AuthError, AuthPolicy, ChannelBinding, Credentials, Secret};
+use proto::sasl::{self, AuthError, AuthPolicy, BindingKind, ChannelBinding, Credentials, Secret};
 use proto::{Completed, Failure, FailureKind, Limits, Outcome, Phase, Timings};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -40,6 +40,7 @@ const NONCE: usize = 18;
 pub struct Auth {
     source: Source,
     policy: AuthPolicy,
+    binding: Option<BindingKind>,
     nonces: Arc<Nonces>,
 }
 
@@ -92,6 +93,7 @@ impl Auth {
         Self {
             source,
             policy: AuthPolicy::default(),
+            binding: None,
             nonces: Arc::new(|| {
                 let mut nonce = [0; NONCE];
                 getrandom::fill(&mut nonce)
@@ -105,6 +107,25 @@ impl Auth {
     #[must_use]
     pub fn policy(mut self, policy: AuthPolicy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Binds the -PLUS mechanisms to the connection's TLS in this way and no other. Default: by
+    /// `tls-exporter` under TLS 1.3 (RFC 9266), by `tls-server-end-point` under TLS 1.2 (RFC 5929),
+    /// whose certificate has to be signed with a hash of its own, which Ed25519's are not. SMTP has no
+    /// way to ask a server which of them it knows.
+    ///
+    /// ```
+    /// use postbound::Auth;
+    /// use postbound::sasl::{BindingKind, Credentials};
+    ///
+    /// let auth = Auth::new(Credentials::password("me", "secret"))
+    ///     .channel_binding(BindingKind::TlsServerEndPoint);
+    /// # let _ = auth;
+    /// ```
+    #[must_use]
+    pub fn channel_binding(mut self, kind: BindingKind) -> Self {
+        self.binding = Some(kind);
         self
     }
 
@@ -180,7 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let kind = FailureKind::Auth(AuthError::Nonce);
             self.error(failed(kind), Some(error), started)
         })?;
-        let (secure, bindings) = self.channel();
+        let (secure, bindings) = self.channel(auth.binding);
         let on_channel = |credentials| {
             let mut request = auth.request(credentials, nonce);
             request.secure = secure;
@@ -242,10 +263,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Whether the connection is encrypted and its peer verified, and what can be bound to.
-    fn channel(&self) -> (bool, Vec<ChannelBinding>) {
+    fn channel(&self, only: Option<BindingKind>) -> (bool, Vec<ChannelBinding>) {
         // Whoever is at the other end of an unverified connection is a listener, too.
         let secure = self.tls().is_some_and(TlsFacts::is_verified);
-        let binding = self.tls().and_then(TlsFacts::binding);
-        (secure, binding.into_iter().collect())
+        let bindings = self.tls().into_iter().flat_map(TlsFacts::bindings);
+        let wanted = |binding: &ChannelBinding| only.is_none_or(|kind| binding.kind() == kind);
+        (secure, bindings.filter(wanted).collect())
     }
 }

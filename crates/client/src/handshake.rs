@@ -13,6 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, ClientConnection, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::certificate;
 use crate::clock;
 use crate::guard::Guard;
 use crate::step::{Due, step};
@@ -60,10 +61,16 @@ impl TlsFacts {
         }
     }
 
-    /// What an authentication can be bound to.
-    pub(crate) fn binding(&self) -> Option<ChannelBinding> {
-        let exporter = self.exporter.as_ref()?;
-        Some(ChannelBinding::new(BindingKind::TlsExporter, *exporter))
+    /// What an authentication can be bound to, the stronger one first.
+    pub(crate) fn bindings(&self) -> impl Iterator<Item = ChannelBinding> {
+        let exporter = self
+            .exporter
+            .map(|octets| ChannelBinding::new(BindingKind::TlsExporter, octets));
+        let end_point = || {
+            let octets = certificate::end_point(self.chain.first()?)?;
+            Some(ChannelBinding::new(BindingKind::TlsServerEndPoint, octets))
+        };
+        exporter.into_iter().chain(end_point())
     }
 
     /// The version: `TLS 1.3` or `TLS 1.2`.
@@ -209,7 +216,7 @@ pub(crate) fn failure(error: &io::Error) -> FailureKind {
 
 fn problem(error: &rustls::Error) -> TlsProblem {
     match error {
-        rustls::Error::InvalidCertificate(error) => TlsProblem::Certificate(certificate(error)),
+        rustls::Error::InvalidCertificate(error) => TlsProblem::Certificate(distrusted(error)),
         rustls::Error::NoCertificatesPresented => {
             TlsProblem::Certificate(CertificateProblem::Invalid)
         }
@@ -218,7 +225,7 @@ fn problem(error: &rustls::Error) -> TlsProblem {
     }
 }
 
-fn certificate(error: &CertificateError) -> CertificateProblem {
+fn distrusted(error: &CertificateError) -> CertificateProblem {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             CertificateProblem::Expired

@@ -48,6 +48,7 @@ mod auth;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod bounds;
+mod certificate;
 mod client;
 mod clock;
 mod connection;

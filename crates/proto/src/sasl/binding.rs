@@ -37,6 +37,12 @@ impl ChannelBinding {
             octets: octets.into(),
         }
     }
+
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> BindingKind {
+        self.kind
+    }
 }
 
 impl fmt::Debug for ChannelBinding {

@@ -144,6 +144,9 @@ fn server(fault: &ServerFault) -> String {
             SaslFault::WrongNonce => {
                 "the server's nonce does not begin with the client's".to_owned()
             }
+            SaslFault::WrongBinding => {
+                "the server is bound to another TLS connection than the client".to_owned()
+            }
             SaslFault::BadSignature => "the server's signature is wrong".to_owned(),
             SaslFault::Iterations(count) => format!("the server asks for {count} iterations"),
             SaslFault::Oversize => "the server's challenge is too long".to_owned(),

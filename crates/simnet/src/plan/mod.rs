@@ -81,6 +81,17 @@ impl Plan {
         })
     }
 
+    /// The certificate that the server shows.
+    #[cfg(feature = "tls")]
+    pub(crate) fn certificate(&self) -> Certificate {
+        self.tls_faults()
+            .find_map(|fault| match fault {
+                TlsFault::Certificate(certificate) => Some(*certificate),
+                _ => None,
+            })
+            .unwrap_or(Certificate::Good)
+    }
+
     /// How many addresses the name has.
     pub(crate) fn addresses(&self) -> u16 {
         match self.resolve_fault() {

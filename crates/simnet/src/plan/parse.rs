@@ -49,7 +49,7 @@ impl fmt::Display for PlanError {
 
 impl std::error::Error for PlanError {}
 
-const CLAUSES: &str = "normal, reply CODE [TEXT], raw \"OCTETS\", half, nothing, garbage, endless-lines, endless-line, twice, after TIME, drip TIME, continue, close, reset, stall or commit; at auth wrong-nonce, bad-signature, iterations NUMBER, oversize or echo";
+const CLAUSES: &str = "normal, reply CODE [TEXT], raw \"OCTETS\", half, nothing, garbage, endless-lines, endless-line, twice, after TIME, drip TIME, continue, close, reset, stall or commit; at auth wrong-nonce, wrong-binding, bad-signature, iterations NUMBER, oversize or echo";
 
 impl FromStr for Plan {
     type Err = PlanError;
@@ -494,6 +494,7 @@ impl<'a> Cursor<'a> {
     fn sasl(&mut self, word: &str) -> Result<SaslFault, PlanError> {
         Ok(match word {
             "wrong-nonce" => SaslFault::WrongNonce,
+            "wrong-binding" => SaslFault::WrongBinding,
             "bad-signature" => SaslFault::BadSignature,
             "iterations" => SaslFault::Iterations(self.number("a number of iterations")?),
             "oversize" => SaslFault::Oversize,

@@ -10,6 +10,9 @@ pub enum SaslFault {
     WrongNonce,
     /// SCRAM: the signature of somebody who does not know the password.
     BadSignature,
+    /// SCRAM with a channel binding: the server is bound to another TLS connection than the client, as
+    /// it is where somebody stands between the two.
+    WrongBinding,
     /// SCRAM: so many iterations are asked for.
     Iterations(u32),
     /// A challenge longer than any mechanism has.
@@ -19,8 +22,9 @@ pub enum SaslFault {
 }
 
 impl SaslFault {
-    pub(super) const NAMES: [&'static str; 5] = [
+    pub(super) const NAMES: [&'static str; 6] = [
         "wrong-nonce",
+        "wrong-binding",
         "bad-signature",
         "iterations",
         "oversize",
@@ -32,6 +36,7 @@ impl fmt::Display for SaslFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::WrongNonce => "wrong-nonce",
+            Self::WrongBinding => "wrong-binding",
             Self::BadSignature => "bad-signature",
             Self::Iterations(count) => return write!(f, "iterations {count}"),
             Self::Oversize => "oversize",

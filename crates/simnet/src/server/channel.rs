@@ -33,6 +33,20 @@ impl<S> Channel<S> {
 
 #[cfg(feature = "tls")]
 impl<S> Channel<S> {
+    /// RFC 9266's `tls-exporter`, which TLS 1.3 alone has without reserve.
+    pub(super) fn exporter(&self) -> Option<Vec<u8>> {
+        let Self::Tls(stream) = self else {
+            return None;
+        };
+        let connection = stream.get_ref().1;
+        if connection.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
+            return None;
+        }
+        connection
+            .export_keying_material(vec![0; 32], b"EXPORTER-Channel-Binding", Some(&[]))
+            .ok()
+    }
+
     /// Takes the stream out of the clear.
     pub(super) fn take_plain(&mut self) -> Option<S> {
         match std::mem::replace(self, Self::Gone) {

@@ -212,6 +212,9 @@ impl<'a> Exchange<'a> {
                     return Some(Verdict::Refused);
                 };
                 header.extend_from_slice(octets);
+                if fault == Some(&SaslFault::WrongBinding) {
+                    header.push(0);
+                }
             }
             // RFC 5802 §6: the client could bind, and is told that the server can't: a downgrade.
             (None, false) if flag == "y" && !self.bindings.is_empty() => {

@@ -11,6 +11,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use sha2::{Digest, Sha256};
 
 pub use certificates::{Authority, Identity, NAMES};
 pub use deterministic::seed;
@@ -22,6 +23,7 @@ use crate::plan::Certificate;
 pub struct Tls {
     implicit: bool,
     configs: Arc<BTreeMap<Certificate, Arc<ServerConfig>>>,
+    end_points: Arc<BTreeMap<Certificate, Vec<u8>>>,
 }
 
 impl Tls {
@@ -30,9 +32,11 @@ impl Tls {
     /// # Errors
     /// If a certificate can't be made.
     pub fn starttls(authority: &Authority) -> io::Result<Self> {
+        let (configs, end_points) = configs(authority, false)?;
         Ok(Self {
             implicit: false,
-            configs: Arc::new(configs(authority, false)?),
+            configs: Arc::new(configs),
+            end_points: Arc::new(end_points),
         })
     }
 
@@ -56,12 +60,20 @@ impl Tls {
     /// # Errors
     /// If a certificate can't be made.
     pub fn require_client_certificate(mut self, authority: &Authority) -> io::Result<Self> {
-        self.configs = Arc::new(configs(authority, true)?);
+        let (configs, end_points) = configs(authority, true)?;
+        self.configs = Arc::new(configs);
+        self.end_points = Arc::new(end_points);
         Ok(self)
     }
 
     pub(crate) const fn is_implicit(&self) -> bool {
         self.implicit
+    }
+
+    /// The channel binding `tls-server-end-point` of this certificate (RFC 5929 §4): none where it
+    /// is signed with Ed25519, which an authority with fixed keys does.
+    pub(crate) fn end_point(&self, certificate: Certificate) -> Option<Vec<u8>> {
+        self.end_points.get(&certificate).cloned()
     }
 
     /// The configuration with this certificate.
@@ -77,15 +89,23 @@ impl Tls {
     }
 }
 
-fn configs(
-    authority: &Authority,
-    client_certificates: bool,
-) -> io::Result<BTreeMap<Certificate, Arc<ServerConfig>>> {
+/// For each certificate the configuration with it, and what it can be bound to.
+type Configs = (
+    BTreeMap<Certificate, Arc<ServerConfig>>,
+    BTreeMap<Certificate, Vec<u8>>,
+);
+
+fn configs(authority: &Authority, client_certificates: bool) -> io::Result<Configs> {
     let (provider, clock) = provider(authority);
-    Certificate::ALL
+    let mut end_points = BTreeMap::new();
+    let configs = Certificate::ALL
         .into_iter()
         .map(|certificate| {
             let Identity { chain, key } = authority.issue(certificate)?;
+            if let Some(leaf) = chain.first().filter(|_| !authority.is_fixed()) {
+                // Every other authority signs with ECDSA and SHA-256.
+                end_points.insert(certificate, Sha256::digest(leaf).to_vec());
+            }
             let builder =
                 ServerConfig::builder_with_details(Arc::clone(&provider), Arc::clone(&clock))
                     .with_safe_default_protocol_versions()
@@ -108,7 +128,8 @@ fn configs(
             config.session_storage = Arc::new(NoServerSessionStorage {});
             Ok((certificate, Arc::new(config)))
         })
-        .collect()
+        .collect::<io::Result<_>>()?;
+    Ok((configs, end_points))
 }
 
 /// A server's configuration with this certificate, for a server of one's own.
@@ -120,6 +141,7 @@ pub fn server_config(
     certificate: Certificate,
 ) -> io::Result<Arc<ServerConfig>> {
     configs(authority, false)?
+        .0
         .remove(&certificate)
         .ok_or_else(|| io::ErrorKind::NotFound.into())
 }

@@ -43,7 +43,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         };
         self.exchanges += 1;
         let nonce = format!("double{}.{}", self.wire.connection, self.exchanges);
-        let mut exchange = Exchange::new(mechanism, &script.accounts, nonce, Vec::new());
+        let binds = |name: &&str| name.parse().is_ok_and(Mechanism::is_bound);
+        let bindings = match offered.iter().any(binds) {
+            true => self.bindings(),
+            false => Vec::new(),
+        };
+        let mut exchange = Exchange::new(mechanism, &script.accounts, nonce, bindings);
         let mut response = match initial {
             "" => None,
             "=" => Some(Vec::new()),
@@ -151,6 +156,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         };
         let meant = meant && means_success(&fault.say, &normal);
         Ok((said, meant, next))
+    }
+}
+
+impl<S> Dialogue<'_, S> {
+    /// What a -PLUS mechanism can be bound to over this connection.
+    fn bindings(&self) -> Vec<(&'static str, Vec<u8>)> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.double.tls {
+            let exporter = self.wire.stream.exporter();
+            let end_point = tls.end_point(self.double.plan.certificate());
+            let exporter = exporter.map(|octets| ("tls-exporter", octets));
+            let end_point = end_point.map(|octets| ("tls-server-end-point", octets));
+            return match self.wire.stream.is_tls() {
+                true => exporter.into_iter().chain(end_point).collect(),
+                false => Vec::new(),
+            };
+        }
+        Vec::new()
     }
 }
 
