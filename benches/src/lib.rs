@@ -16,7 +16,19 @@ pub mod canned;
 pub mod contest;
 pub mod count;
 pub mod gate;
+pub mod idle;
 pub mod ours;
+pub mod page;
 pub mod peers;
 pub mod raw;
+pub mod rows;
 pub mod sink;
+pub mod speed;
+pub mod steps;
+pub mod table;
+
+// The client's own guard, from its own source: it is no part of the public interface.
+#[path = "../../crates/client/src/clock.rs"]
+mod clock;
+#[path = "../../crates/client/src/guard.rs"]
+mod guard;

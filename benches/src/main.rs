@@ -6,9 +6,12 @@ use std::process::ExitCode;
 
 use postbound_benches::canned::WORKLOADS;
 use postbound_benches::contest::Entrant;
-use postbound_benches::{gate, sink};
+use postbound_benches::page::page;
+use postbound_benches::rows::Bench;
+use postbound_benches::sink::Sink;
+use postbound_benches::{gate, sink, table};
 use simnet::plan::Certificate;
-use simnet::tls::{Authority, server_config};
+use simnet::tls::server_config;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -36,8 +39,10 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Result<bool, Failure> {
     match arguments {
         ["sink"] => {
-            let authority = Authority::fresh()?;
-            sink::run(server_config(&authority, Certificate::Good)?)?;
+            sink::run(server_config(
+                harness::case::authority(),
+                Certificate::Good,
+            )?)?;
         }
         ["work", "canned", name, messages] => {
             let workload = WORKLOADS.iter().find(|workload| workload.name == *name);
@@ -62,7 +67,41 @@ fn run(arguments: &[&str]) -> Result<bool, Failure> {
             print!("{report}");
             return Ok(holds);
         }
-        _ => return Err(USAGE.into()),
+        _ => measure(arguments)?,
     }
     Ok(true)
+}
+
+fn measure(arguments: &[&str]) -> Result<(), Failure> {
+    let (mut quick, mut json, mut html) = (false, false, None);
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match *argument {
+            "--quick" => quick = true,
+            "--json" => json = true,
+            "--html" => html = Some(arguments.next().ok_or(USAGE)?),
+            "--help" => {
+                println!("{USAGE}");
+                return Ok(());
+            }
+            unknown => return Err(format!("{unknown:?} is no option\n{USAGE}").into()),
+        }
+    }
+    let bench = Bench {
+        sink: Sink::start()?,
+        allocator: ALLOCATOR,
+        quick,
+        progress: |what| eprintln!("{what} …"),
+    };
+    let results = bench.all()?;
+    if let Some(path) = html {
+        std::fs::write(path, page(&results)?).map_err(|error| format!("{path}: {error}"))?;
+        eprintln!("{path} has the plots");
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&results)?);
+    } else {
+        println!("{}", table::text(&results.rows));
+    }
+    Ok(())
 }

@@ -1,0 +1,112 @@
+//! What thousands of connections at rest hold, in clear and under TLS, and how a dial is made up.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use harness::case::client_config;
+use postbound::{
+    Auth, Bounds, Client, ClientBuilder, ClientError, Connection, Connector, Security, Tls,
+};
+use proto::sasl::Credentials;
+use stats_alloc::{Region, StatsAlloc};
+use tokio::net::TcpStream;
+
+use crate::contest::{message, runtime};
+use crate::ours::envelope;
+use crate::sink::Sink;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The sink under the name that its certificate has.
+#[derive(Clone, Copy, Debug)]
+struct Named;
+
+impl Connector for Named {
+    type Stream = TcpStream;
+
+    async fn resolve(&self, _host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))])
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+fn client(port: u16, security: Security) -> ClientBuilder<Named> {
+    Client::builder("double.example", port)
+        .security(security)
+        .tls(Tls::from_config(client_config()))
+        .connector(Named)
+}
+
+/// Octets of heap for each of so many connections at rest that have sent a message before, without
+/// the operating system's own.
+///
+/// # Errors
+/// If a connection can't be had.
+pub fn heap(
+    allocator: &StatsAlloc<std::alloc::System>,
+    sink: &Sink,
+    security: Security,
+    connections: usize,
+) -> Result<f64, Failure> {
+    let runtime = runtime()?;
+    let client = client(sink.port(), security).build()?;
+    let (envelope, message) = (envelope(1)?, message(1024));
+    runtime.block_on(async {
+        // What is made once is made before.
+        let mut held: Vec<Connection<TcpStream>> = Vec::with_capacity(connections + 1);
+        held.push(client.connect(Bounds::none()).await?);
+        let region = Region::new(allocator);
+        for _ in 0..connections {
+            let mut connection = client.connect(Bounds::none()).await?;
+            let _ = connection
+                .transaction(&envelope)?
+                .send(&message, Bounds::none())
+                .await?;
+            held.push(connection);
+        }
+        let change = region.change();
+        let octets = change.bytes_allocated as f64 - change.bytes_deallocated as f64;
+        drop(held);
+        Ok(octets / connections as f64)
+    })
+}
+
+/// Round trips from the look-up to the first acceptance: those that the sink counts, and two for
+/// the connection and the greeting.
+///
+/// # Errors
+/// If it does not come to that.
+pub fn dial_turns(sink: &Sink, security: Security, auth: bool) -> Result<f64, Failure> {
+    let runtime = runtime()?;
+    let build = || -> Result<Client<Named>, ClientError> {
+        let builder = client(sink.port(), security);
+        match auth {
+            true => builder
+                .auth(Auth::new(Credentials::password("user", "secret")))
+                .build(),
+            false => builder.build(),
+        }
+    };
+    let client = build()?;
+    let (envelope, message) = (envelope(1)?, message(1024));
+    let mut turns = Vec::new();
+    for _ in 0..9 {
+        let before = sink.turns()?;
+        runtime.block_on(async {
+            let mut connection = client.connect(Bounds::none()).await?;
+            let _ = connection
+                .transaction(&envelope)?
+                .send(&message, Bounds::none())
+                .await?;
+            Ok::<_, Failure>(())
+        })?;
+        // One of them is the question itself.
+        turns.push((sink.turns()? - before) as f64 - 1.0 + 2.0);
+    }
+    Ok(crate::contest::median(&mut turns))
+}

@@ -1,0 +1,458 @@
+//! Every row of the table.
+
+use std::alloc::System;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use postbound::Security;
+use stats_alloc::StatsAlloc;
+
+use crate::contest::{Entrant, median, race, ratio};
+use crate::sink::Sink;
+use crate::steps::{self, Technique};
+use crate::table::{Row, Target};
+use crate::{canned, count, idle, speed};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What is measured with.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "made in one place")]
+pub struct Bench<'a> {
+    /// The server.
+    pub sink: Sink,
+    /// The allocator that counts.
+    pub allocator: &'a StatsAlloc<System>,
+    /// Fewer rounds and fewer connections.
+    pub quick: bool,
+    /// Told what is being measured.
+    pub progress: fn(&str),
+}
+
+/// Rows, and what the plots are made of.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+#[non_exhaustive]
+pub struct Results {
+    /// The table.
+    pub rows: Vec<Row>,
+    /// Octets, and the rate by the limit's.
+    pub by_size: Vec<(usize, f64)>,
+    /// Whose, and round trips of a further message.
+    pub turns: Vec<(String, f64)>,
+    /// How, nanoseconds of a step that is ready, and of one that is not.
+    pub guards: Vec<(String, f64, f64)>,
+}
+
+impl Bench<'_> {
+    fn rounds(&self) -> usize {
+        if self.quick { 5 } else { 15 }
+    }
+
+    /// Measures everything.
+    ///
+    /// # Errors
+    /// If something needed is not installed, or a client fails.
+    pub fn all(&self) -> Result<Results, Failure> {
+        let mut results = Results::default();
+        (self.progress)("guards");
+        self.guards(&mut results)?;
+        (self.progress)("counters");
+        self.counters(&mut results)?;
+        (self.progress)("messages a second");
+        self.messages(&mut results)?;
+        (self.progress)("parts");
+        self.parts(&mut results);
+        (self.progress)("connections at rest");
+        self.idle(&mut results)?;
+        Ok(results)
+    }
+
+    fn guards(&self, results: &mut Results) -> Result<(), Failure> {
+        let ready = steps::nanoseconds(false, 100, self.rounds() * 10)?;
+        let pending = steps::nanoseconds(true, 100, self.rounds() * 10)?;
+        let of = |steps: &[(Technique, f64)], technique| {
+            let found = steps.iter().find(|(known, _)| *known == technique);
+            found.map_or(f64::NAN, |(_, nanoseconds)| *nanoseconds)
+        };
+        let all = Technique::ALL.into_iter();
+        results.guards = all
+            .map(|t| (t.name().to_owned(), of(&ready, t), of(&pending, t)))
+            .collect();
+        let (bare, call) = (Technique::Bare, Technique::GuardCall);
+        let peers = |steps: &[(Technique, f64)]| {
+            [Technique::Timeout, Technique::Select].map(|t| (t.name().to_owned(), of(steps, t)))
+        };
+        let added = of(&ready, call) - of(&ready, bare);
+        let row = Row::figure(
+            "guard, ready step",
+            "ns",
+            of(&ready, call),
+            Target::AtMost(2.0),
+        )
+        .beside(of(&ready, bare))
+        .peers(peers(&ready), false)
+        .because("the figure compared is the nanoseconds that the guard adds");
+        results.rows.push(row.by_ratio(added));
+        let row = Row::figure("guard, pending step", "ns", of(&pending, call), Target::AtMost(1.05))
+            .beside(of(&pending, bare))
+            .peers(peers(&pending), false)
+            .because("a clock read at each Pending, on a step that does nothing else; it vanishes in the system call of a real one, see the row of a whole message");
+        let by = of(&pending, call) / of(&pending, bare);
+        results.rows.push(row.by_ratio(by));
+        Ok(())
+    }
+
+    fn work(&self, entrant: Entrant, octets: usize) -> [String; 5] {
+        [
+            "entrant".to_owned(),
+            entrant.name().to_owned(),
+            self.sink.port().to_string(),
+            "1".to_owned(),
+            octets.to_string(),
+        ]
+    }
+
+    fn instructions(&self, entrant: Entrant, octets: usize) -> Result<f64, Failure> {
+        let work = self.work(entrant, octets);
+        let work: Vec<&str> = work.iter().map(String::as_str).collect();
+        let slow = Entrant::PEERS.contains(&entrant) && entrant != Entrant::AsyncSmtp;
+        let (few, many) = if slow { (5, 25) } else { (50, 250) };
+        Ok(count::instructions(&work, few, many)?.all())
+    }
+
+    fn system_calls(&self, entrant: Entrant) -> Result<f64, Failure> {
+        let work = self.work(entrant, 1024);
+        let work: Vec<&str> = work.iter().map(String::as_str).collect();
+        let slow = Entrant::PEERS.contains(&entrant) && entrant != Entrant::AsyncSmtp;
+        let (few, many) = if slow { (5, 25) } else { (100, 600) };
+        count::system_calls(&work, few, many)
+    }
+
+    fn counters(&self, results: &mut Results) -> Result<(), Failure> {
+        let asynchronous = [Entrant::Lettre, Entrant::MailSend, Entrant::AsyncSmtp];
+        let named = |entrant: Entrant, figure: f64| (entrant.name().to_owned(), figure);
+        for (octets, size, most) in [(1024, "1 KiB", 6_000.0), (65_536, "64 KiB", 30_000.0)] {
+            let ours = self.instructions(Entrant::Single, octets)?;
+            let raw = self.instructions(Entrant::Raw, octets)?;
+            let mut peers = Vec::new();
+            for peer in asynchronous {
+                peers.push(named(peer, self.instructions(peer, octets)?));
+            }
+            let name = format!("instructions per message, {size}");
+            let row = Row::figure(&name, "instr", ours, Target::AtMost(most))
+                .beside(raw)
+                .peers(peers, false)
+                .because(if octets < 2_000 {
+                    WHY_INSTRUCTIONS
+                } else {
+                    WHY_INSTRUCTIONS_64
+                });
+            results.rows.push(row);
+            if octets == 1024 {
+                // Exactly repeatable, so in memory.
+                let of = |name: &str| count::instructions(&["canned", name], 200, 600);
+                let (bare, all) = (of("send 1 KiB")?, of("send 1 KiB, deadline and token")?);
+                let name = "guard in a whole message, instructions";
+                let row = Row::figure(name, "instr", all.all(), Target::AtMost(1.03))
+                    .beside(bare.all())
+                    .because(WHY_GUARD);
+                results.rows.push(row.by_ratio(all.all() / bare.all()));
+            }
+        }
+        for (entrant, most, raw, name) in [
+            (Entrant::Single, 6.0, Entrant::Raw, "send"),
+            (Entrant::Many, 3.0, Entrant::RawAcross, "send_all"),
+            (
+                Entrant::ManyBest,
+                3.0,
+                Entrant::RawWindow,
+                "send_all, BDAT window",
+            ),
+        ] {
+            let ours = self.system_calls(entrant)?;
+            let raw = self.system_calls(raw)?;
+            let mut peers = Vec::new();
+            if entrant == Entrant::Single {
+                for peer in asynchronous {
+                    peers.push(named(peer, self.system_calls(peer)?));
+                }
+            }
+            let name = format!("system calls per message, {name}");
+            let row = Row::figure(&name, "calls", ours, Target::AtMost(most))
+                .beside(raw)
+                .peers(peers, false)
+                .because(WHY_CALLS);
+            results.rows.push(row);
+        }
+        self.round_trips(results)?;
+        for name in ["send 1 KiB", "send_all 1 KiB"] {
+            let workload = canned::WORKLOADS.iter().find(|w| w.name == name);
+            let mut round = workload.ok_or("no such workload")?.prepare()?;
+            let ours = count::allocations(self.allocator, &mut round, 100)?;
+            let name = format!("allocations per message, {name}");
+            let row =
+                Row::figure(&name, "calls", ours, Target::AtMost(RECEIPT)).because(WHY_ALLOCATIONS);
+            results.rows.push(row);
+        }
+        Ok(())
+    }
+
+    fn turns(&self, entrant: Entrant, messages: usize) -> Result<f64, Failure> {
+        let mut round = entrant.enter(self.sink.port(), 1, 1024)?;
+        round(1)?;
+        let before = self.sink.turns()?;
+        round(messages)?;
+        Ok((self.sink.turns()? - before - 1) as f64 / messages as f64)
+    }
+
+    fn round_trips(&self, results: &mut Results) -> Result<(), Failure> {
+        for entrant in Entrant::ALL {
+            let slow = Entrant::PEERS.contains(&entrant);
+            let turns = self.turns(entrant, if slow { 10 } else { 500 })?;
+            results.turns.push((entrant.name().to_owned(), turns));
+        }
+        let turns = results.turns.clone();
+        let of = |entrant: Entrant| {
+            let found = turns.iter().find(|(name, _)| name == entrant.name());
+            found.map_or(f64::NAN, |(_, turns)| *turns)
+        };
+        for (entrant, most, raw, name) in [
+            (Entrant::Single, 2.1, Entrant::Raw, "send"),
+            (Entrant::Many, 1.1, Entrant::RawAcross, "send_all"),
+            (
+                Entrant::ManyBest,
+                0.1,
+                Entrant::RawWindow,
+                "send_all, BDAT window",
+            ),
+        ] {
+            let name = format!("round trips per further message, {name}");
+            let peers = Entrant::PEERS.map(|peer| (peer.name().to_owned(), of(peer)));
+            let row = Row::figure(&name, "trips", of(entrant), Target::AtMost(most))
+                .beside(of(raw))
+                .peers(peers, false)
+                .because(WHY_WINDOW);
+            results.rows.push(row);
+        }
+        for (security, name, most) in [
+            (Security::None, "in clear", 5.3),
+            (Security::StartTls, "STARTTLS", 8.3),
+        ] {
+            let turns = idle::dial_turns(&self.sink, security, false)?;
+            let name = format!("dial to first acceptance, {name}");
+            let row = Row::figure(&name, "trips", turns, Target::AtMost(most));
+            results.rows.push(row);
+        }
+        let turns = idle::dial_turns(&self.sink, Security::StartTls, true)?;
+        let name = "dial to first acceptance, STARTTLS and AUTH PLAIN";
+        let row = Row::figure(name, "trips", turns, Target::AtMost(9.3));
+        results.rows.push(row);
+        Ok(())
+    }
+
+    fn messages(&self, results: &mut Results) -> Result<(), Failure> {
+        use Entrant::{
+            LettreBlocking, Many, ManyBest, Raw, RawAcross, RawChunked, RawWindow, Single,
+            SingleBest, SingleGuarded,
+        };
+        let (port, each) = (self.sink.port(), Duration::from_millis(60));
+        let mut entrants = vec![
+            Single,
+            SingleGuarded,
+            SingleBest,
+            Many,
+            ManyBest,
+            Raw,
+            RawAcross,
+            RawChunked,
+            RawWindow,
+            LettreBlocking,
+        ];
+        entrants.extend(
+            Entrant::PEERS
+                .into_iter()
+                .filter(|peer| *peer != LettreBlocking),
+        );
+        let before = (self.sink.cpu()?, Instant::now());
+        let rates = race(port, &entrants, 1, 1024, self.rounds(), each)?;
+        let sink = (self.sink.cpu()? - before.0) as f64 / before.1.elapsed().as_micros() as f64;
+        (self.progress)(&format!(
+            "the sink was busy for {:.0} % of that time",
+            sink * 100.0
+        ));
+        let of = |entrant: Entrant| {
+            let place = entrants.iter().position(|known| *known == entrant);
+            place.map_or(&[][..], |place| &rates[place])
+        };
+        let rate = |entrant: Entrant| median(&mut of(entrant).to_vec());
+        let peers = || Entrant::PEERS.map(|peer| (peer.name().to_owned(), rate(peer)));
+        for (entrant, raw, least, name, why) in [
+            (Single, Raw, 0.90, "send, PIPELINING, 1 KiB", WHY_SEND),
+            (
+                SingleBest,
+                RawChunked,
+                0.90,
+                "send, CHUNKING, 1 KiB",
+                WHY_WINDOW,
+            ),
+            (
+                Many,
+                RawAcross,
+                0.90,
+                "send_all, PIPELINING, 1 KiB",
+                WHY_SEND_ALL,
+            ),
+            (
+                ManyBest,
+                RawWindow,
+                0.75,
+                "send_all, BDAT window, 1 KiB",
+                WHY_WINDOW,
+            ),
+            (
+                SingleGuarded,
+                Single,
+                0.98,
+                "send with deadline and token by send without",
+                WHY_NOISE,
+            ),
+        ] {
+            let row = Row::figure(name, "1/s", rate(entrant), Target::AtLeast(least))
+                .beside(rate(raw))
+                .peers(peers(), true)
+                .because(why);
+            results.rows.push(row.by_ratio(ratio(of(entrant), of(raw))));
+        }
+        if let Some(source) = self.smtp_source()? {
+            let mut ours = of(Single).to_vec();
+            let row = Row::figure(
+                "send by Postfix's smtp-source, 1 KiB",
+                "1/s",
+                median(&mut ours),
+                Target::AtLeast(1.8),
+            )
+            .beside(source)
+            .because(
+                "smtp-source is a C program that works as the raw one does, without PIPELINING",
+            );
+            results.rows.push(row.by_ratio(median(&mut ours) / source));
+        }
+        let sizes: &[usize] = if self.quick {
+            &[1 << 10, 1 << 16, 10 << 20]
+        } else {
+            &[
+                1 << 10,
+                1 << 12,
+                1 << 14,
+                1 << 16,
+                1 << 18,
+                1 << 20,
+                10 << 20,
+            ]
+        };
+        for octets in sizes {
+            let pair = [Single, Raw, Entrant::AsyncSmtp];
+            let rates = race(port, &pair, 1, *octets, self.rounds(), each)?;
+            let by = ratio(&rates[0], &rates[1]);
+            results.by_size.push((*octets, by));
+            if *octets == 10 << 20 {
+                let mib = |rate: &[f64]| median(&mut rate.to_vec()) * 10.0;
+                let row = Row::figure(
+                    "send, 10 MiB",
+                    "MiB/s",
+                    mib(&rates[0]),
+                    Target::AtLeast(0.85),
+                )
+                .beside(mib(&rates[1]))
+                .peers([("async-smtp".to_owned(), mib(&rates[2]))], true)
+                .because(WHY_LARGE);
+                results.rows.push(row.by_ratio(by));
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages a second of Postfix's own load generator, if it is installed.
+    fn smtp_source(&self) -> Result<Option<f64>, Failure> {
+        let run = |messages: usize| {
+            let begun = Instant::now();
+            let status = Command::new("smtp-source")
+                .args(["-d", "-s", "1", "-l", "1024", "-m", &messages.to_string()])
+                .args([
+                    "-f",
+                    "sender@client.example",
+                    "-t",
+                    "recipient1@sink.example",
+                ])
+                .arg(format!("127.0.0.1:{}", self.sink.port()))
+                .status();
+            (status, begun.elapsed().as_secs_f64())
+        };
+        let mut rates = Vec::new();
+        for _ in 0..5 {
+            let (Ok(status), short) = run(100) else {
+                (self.progress)("smtp-source is not installed: its row is left out");
+                return Ok(None);
+            };
+            let (_, long) = run(1_100);
+            if !status.success() {
+                return Err("smtp-source failed".into());
+            }
+            rates.push(1_000.0 / (long - short));
+        }
+        Ok(Some(median(&mut rates)))
+    }
+
+    fn parts(&self, results: &mut Results) {
+        let (ours, limit) = speed::encoder(self.rounds());
+        let row = Row::figure("transparency encoder", "GiB/s", ours, Target::AtLeast(40.0))
+            .beside(limit)
+            .because(WHY_ENCODER);
+        results.rows.push(row);
+        let reply = speed::reply(self.rounds());
+        results.rows.push(
+            Row::figure("reply reader, one line", "ns", reply, Target::AtMost(25.0))
+                .because("most of it is the allocation that keeps the reply as it came"),
+        );
+        let [alone, memory, hosts] = speed::simulation(self.rounds());
+        for (name, rate, raw, least) in [
+            ("simulated sessions, sans-IO", alone, 4.4e6, 1e6),
+            ("simulated sessions, mem", memory, 1.1e5, 1e5),
+            ("simulated sessions, turmoil", hosts, 1.1e4, 1e4),
+        ] {
+            let row = Row::figure(name, "1/s", rate, Target::AtLeast(least)).beside(raw);
+            results.rows.push(row.because(WHY_SIMULATION));
+        }
+    }
+
+    fn idle(&self, results: &mut Results) -> Result<(), Failure> {
+        for (security, name, connections, most) in [
+            (Security::None, "plain", 4_000, 1_024.0),
+            (Security::StartTls, "TLS", 1_000, 8_192.0),
+        ] {
+            let connections = if self.quick { 500 } else { connections };
+            let octets = idle::heap(self.allocator, &self.sink, security, connections)?;
+            let name = format!("heap of a connection at rest, {name}");
+            let row = Row::figure(&name, "octets", octets, Target::AtMost(most));
+            results.rows.push(row.because(WHY_HEAP));
+        }
+        Ok(())
+    }
+}
+
+/// Allocations that are the receipt itself: the replies, the recipients, the final reply.
+const RECEIPT: f64 = 6.0;
+
+const WHY_INSTRUCTIONS: &str = "see docs/PERFORMANCE.md";
+const WHY_INSTRUCTIONS_64: &str = "see docs/PERFORMANCE.md";
+const WHY_GUARD: &str = "see docs/PERFORMANCE.md";
+const WHY_CALLS: &str = "see docs/PERFORMANCE.md";
+const WHY_ALLOCATIONS: &str = "see docs/PERFORMANCE.md";
+const WHY_WINDOW: &str = "see docs/PERFORMANCE.md";
+const WHY_SEND: &str = "see docs/PERFORMANCE.md";
+const WHY_SEND_ALL: &str = "see docs/PERFORMANCE.md";
+const WHY_NOISE: &str = "see docs/PERFORMANCE.md";
+const WHY_LARGE: &str = "see docs/PERFORMANCE.md";
+const WHY_ENCODER: &str = "see docs/PERFORMANCE.md";
+const WHY_SIMULATION: &str = "see docs/PERFORMANCE.md";
+const WHY_HEAP: &str = "see docs/PERFORMANCE.md";
