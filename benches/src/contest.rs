@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
+use crate::sink::Sink;
 use crate::{ours, peers, raw};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -165,22 +166,53 @@ pub fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Messages a second of each entrant, the median of rounds that take turns; and each round's rates,
-/// for ratios within one.
+/// One entrant's rounds.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Rates {
+    /// Messages a second of each round.
+    pub wall: Vec<f64>,
+    /// Messages a second of processor time, the client's and the sink's together: what `wall` would
+    /// be if nothing else ran on this processor, and nobody waited.
+    pub cpu: Vec<f64>,
+}
+
+impl Rates {
+    /// The median of what a clock on the wall shows.
+    #[must_use]
+    pub fn median(&self) -> f64 {
+        median(&mut self.wall.clone())
+    }
+
+    /// The median over the rounds of this one's processor time by another's in the same round.
+    #[must_use]
+    pub fn by(&self, other: &Self) -> f64 {
+        ratio(&self.cpu, &other.cpu)
+    }
+}
+
+/// Processor time that this thread has used, in nanoseconds.
+fn own_cpu() -> std::io::Result<u64> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let word = stat.split(' ').next().unwrap_or_default();
+    word.parse().map_err(std::io::Error::other)
+}
+
+/// Lets the entrants take turns in rounds of about this length.
 ///
 /// # Errors
 /// The first entrant's.
 pub fn race(
-    port: u16,
+    sink: &Sink,
     entrants: &[Entrant],
     recipients: usize,
     octets: usize,
     rounds: usize,
     each: Duration,
-) -> Result<Vec<Vec<f64>>, Failure> {
+) -> Result<Vec<Rates>, Failure> {
     let mut lanes = Vec::new();
     for entrant in entrants {
-        let mut round = entrant.enter(port, recipients, octets)?;
+        let mut round = entrant.enter(sink.port(), recipients, octets)?;
         // How many fit into a round; the first one warms up.
         round(1)?;
         let begun = Instant::now();
@@ -194,12 +226,15 @@ pub fn race(
         let count = ((each.as_secs_f64() / one) as usize).clamp(1, 1_000_000);
         lanes.push((round, count));
     }
-    let mut rates = vec![Vec::new(); entrants.len()];
+    let mut rates = vec![Rates::default(); entrants.len()];
     for _ in 0..rounds {
         for ((round, count), rates) in lanes.iter_mut().zip(&mut rates) {
-            let begun = Instant::now();
+            let (begun, own, others) = (Instant::now(), own_cpu()?, sink.cpu()?);
             round(*count)?;
-            rates.push(*count as f64 / begun.elapsed().as_secs_f64());
+            let wall = begun.elapsed().as_secs_f64();
+            let cpu = (own_cpu()? - own + sink.cpu()? - others).max(1) as f64 / 1e9;
+            rates.wall.push(*count as f64 / wall);
+            rates.cpu.push(*count as f64 / cpu);
         }
     }
     Ok(rates)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use postbound::Security;
 use stats_alloc::StatsAlloc;
 
-use crate::contest::{Entrant, median, race, ratio};
+use crate::contest::{Entrant, Rates, median, race};
 use crate::sink::Sink;
 use crate::steps::{self, Technique};
 use crate::table::{Row, Target};
@@ -255,7 +255,7 @@ impl Bench<'_> {
             LettreBlocking, Many, ManyBest, Raw, RawAcross, RawChunked, RawWindow, Single,
             SingleBest, SingleGuarded,
         };
-        let (port, each) = (self.sink.port(), Duration::from_millis(60));
+        let each = Duration::from_millis(60);
         let mut entrants = vec![
             Single,
             SingleGuarded,
@@ -274,17 +274,18 @@ impl Bench<'_> {
                 .filter(|peer| *peer != LettreBlocking),
         );
         let before = (self.sink.cpu()?, Instant::now());
-        let rates = race(port, &entrants, 1, 1024, self.rounds(), each)?;
-        let sink = (self.sink.cpu()? - before.0) as f64 / before.1.elapsed().as_micros() as f64;
+        let rates = race(&self.sink, &entrants, 1, 1024, self.rounds(), each)?;
+        let sink = (self.sink.cpu()? - before.0) as f64 / before.1.elapsed().as_nanos() as f64;
         (self.progress)(&format!(
             "the sink was busy for {:.0} % of that time",
             sink * 100.0
         ));
+        let none = Rates::default();
         let of = |entrant: Entrant| {
             let place = entrants.iter().position(|known| *known == entrant);
-            place.map_or(&[][..], |place| &rates[place])
+            place.map_or(&none, |place| &rates[place])
         };
-        let rate = |entrant: Entrant| median(&mut of(entrant).to_vec());
+        let rate = |entrant: Entrant| of(entrant).median();
         let peers = || Entrant::PEERS.map(|peer| (peer.name().to_owned(), rate(peer)));
         for (entrant, raw, least, name, why) in [
             (Single, Raw, 0.90, "send, PIPELINING, 1 KiB", WHY_SEND),
@@ -321,21 +322,21 @@ impl Bench<'_> {
                 .beside(rate(raw))
                 .peers(peers(), true)
                 .because(why);
-            results.rows.push(row.by_ratio(ratio(of(entrant), of(raw))));
+            results.rows.push(row.by_ratio(of(entrant).by(of(raw))));
         }
         if let Some(source) = self.smtp_source()? {
-            let mut ours = of(Single).to_vec();
+            let ours = rate(Single);
             let row = Row::figure(
                 "send by Postfix's smtp-source, 1 KiB",
                 "1/s",
-                median(&mut ours),
+                ours,
                 Target::AtLeast(1.8),
             )
             .beside(source)
             .because(
                 "smtp-source is a C program that works as the raw one does, without PIPELINING",
             );
-            results.rows.push(row.by_ratio(median(&mut ours) / source));
+            results.rows.push(row.by_ratio(ours / source));
         }
         let sizes: &[usize] = if self.quick {
             &[1 << 10, 1 << 16, 10 << 20]
@@ -352,11 +353,11 @@ impl Bench<'_> {
         };
         for octets in sizes {
             let pair = [Single, Raw, Entrant::AsyncSmtp];
-            let rates = race(port, &pair, 1, *octets, self.rounds(), each)?;
-            let by = ratio(&rates[0], &rates[1]);
+            let rates = race(&self.sink, &pair, 1, *octets, self.rounds(), each)?;
+            let by = rates[0].by(&rates[1]);
             results.by_size.push((*octets, by));
             if *octets == 10 << 20 {
-                let mib = |rate: &[f64]| median(&mut rate.to_vec()) * 10.0;
+                let mib = |rate: &Rates| rate.median() * 10.0;
                 let row = Row::figure(
                     "send, 10 MiB",
                     "MiB/s",

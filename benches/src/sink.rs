@@ -56,7 +56,7 @@ impl Sink {
         self.ask("VRFY turns\r\n")
     }
 
-    /// Processor time that its threads have used so far, in microseconds.
+    /// Processor time that its threads have used so far, in nanoseconds.
     ///
     /// # Errors
     /// If the operating system does not say.
@@ -68,7 +68,7 @@ impl Sink {
             let word = stat.split(' ').next().unwrap_or_default();
             nanos += word.parse::<u64>().unwrap_or_default();
         }
-        Ok(nanos / 1_000)
+        Ok(nanos)
     }
 
     fn ask(&self, question: &str) -> io::Result<u64> {

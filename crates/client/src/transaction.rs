@@ -129,22 +129,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.end(guard, message, settings).await
     }
 
-    /// The options that suit the message, and whether its octets have to be checked to be 7-bit.
-    fn suited(&self, message: &Message<'_>, settings: &Settings<'_>) -> (TransactionOptions, bool) {
+    /// The options that suit the message. All of it is looked at for them.
+    fn suited(&self, message: &Message<'_>, settings: &Settings<'_>) -> TransactionOptions {
         let mut options = settings.options;
         options.size = message.size();
-        let mut seven_bit = false;
         options.body = match (settings.body, message.octets()) {
             (Some(body), _) => body,
             (None, Some(octets)) if octets.is_ascii() => BodyType::SevenBit,
             (None, Some(_)) => BodyType::EightBitMime,
-            (None, None) if self.extensions().eight_bit_mime() => BodyType::EightBitMime,
-            (None, None) => {
-                seven_bit = true;
-                BodyType::SevenBit
-            }
+            (None, None) if self.must_be_seven_bit(message, settings) => BodyType::SevenBit,
+            (None, None) => BodyType::EightBitMime,
         };
-        (options, seven_bit)
+        options
+    }
+
+    /// Whether the message's octets have to be checked to be 7-bit while they are read.
+    fn must_be_seven_bit(&self, message: &Message<'_>, settings: &Settings<'_>) -> bool {
+        let known = settings.body.is_some() || message.octets().is_some();
+        !known && !self.extensions().eight_bit_mime()
     }
 
     /// Begins a transaction; nothing is waited for.
@@ -156,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         bounds: proto::Bounds,
     ) -> Result<(), Error> {
         let now = clock::now();
-        let (options, _) = self.suited(message, settings);
+        let options = self.suited(message, settings);
         self.next_transaction()
             .begin(envelope, options, bounds, now)
             .map_err(|failure| self.error(failure, None, now))
@@ -169,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         message: &Message<'_>,
         settings: &Settings<'_>,
     ) -> bool {
-        let (options, _) = self.suited(message, settings);
+        let options = self.suited(message, settings);
         self.next_transaction()
             .follow(envelope, options, clock::now())
             .is_ok()
@@ -183,9 +185,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         settings: Settings<'m>,
     ) -> Result<Receipt, Error> {
         let started = clock::now();
-        let (options, seven_bit) = self.suited(message, &settings);
+        let seven_bit = self.must_be_seven_bit(message, &settings);
         let mut payload = Payload {
-            size: options.size,
+            size: settings.on_progress.as_ref().and_then(|_| message.size()),
             message: std::mem::replace(message, Message::from(&[])),
             on_progress: settings.on_progress,
             seven_bit,

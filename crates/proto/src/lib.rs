@@ -107,6 +107,7 @@ mod phase;
 mod reader;
 mod reply;
 pub mod sasl;
+mod scan;
 mod security;
 mod session;
 mod timeouts;

@@ -7,6 +7,8 @@ use std::io::IoSlice;
 
 use memchr::memchr2;
 
+use crate::scan;
+
 /// What to do with a CR without LF, or an LF without CR, in the message's source. Neither ever
 /// leaves as it is: a server that takes one for the end of a line can be made to see mail data end
 /// where it does not.
@@ -299,6 +301,15 @@ fn clean_run(octets: &[u8], at_line_start: bool) -> CleanRun {
         if run.at == At::LineStart && rest.first() == Some(&b'.') {
             return run;
         }
+        let clean = scan::clean_prefix(rest);
+        if clean > 0 {
+            run.octets += clean;
+            run.at = match rest.get(clean - 1) {
+                Some(b'\n') => At::LineStart,
+                _ => At::InLine,
+            };
+            continue;
+        }
         match memchr2(b'\r', b'\n', rest) {
             None => {
                 run.octets = octets.len();
@@ -337,21 +348,6 @@ pub fn wire_octets(message: &[u8]) -> u64 {
 /// transparency and the end of mail data.
 #[must_use]
 pub fn message_octets(message: &[u8]) -> u64 {
-    let mut size = message.len() as u64;
-    let mut rest = message;
-    let mut ended = true;
-    while let Some(end) = memchr2(b'\r', b'\n', rest) {
-        let pair = rest.get(end..end + 2) == Some(b"\r\n");
-        if !pair {
-            size += 1;
-        }
-        rest = rest
-            .get(end + if pair { 2 } else { 1 }..)
-            .unwrap_or_default();
-        ended = rest.is_empty();
-    }
-    if !rest.is_empty() || !ended {
-        size += 2;
-    }
-    size
+    let ended = matches!(message.last(), None | Some(b'\r' | b'\n'));
+    message.len() as u64 + scan::bare_line_endings(message) + if ended { 0 } else { 2 }
 }

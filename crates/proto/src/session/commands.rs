@@ -1,5 +1,6 @@
 //! What is said, and when it may be said.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -12,6 +13,11 @@ use crate::failure::{Failure, FailureKind, Limit, ProtocolError, Unsupported};
 use crate::reader::ReplyReader;
 use crate::transparency::Encoder;
 use crate::{Outcome, Phase};
+
+/// Room in a line for a command's words and common parameters.
+const COMMAND: usize = 48;
+/// Octets of a usual group of commands.
+const GROUP: usize = 192;
 
 impl Session {
     /// Begins a mail transaction.
@@ -96,7 +102,11 @@ impl Session {
     }
 
     fn mail_line(&self, envelope: &Envelope, options: TransactionOptions) -> String {
-        let mut mail = format!("MAIL FROM:<{}>", envelope.reverse_path().as_str());
+        let path = envelope.reverse_path().as_str();
+        let mut mail = String::with_capacity(path.len() + COMMAND);
+        mail.push_str("MAIL FROM:<");
+        mail.push_str(path);
+        mail.push('>');
         if let (Some(size), Some(_)) = (options.size, self.extensions.size()) {
             // Writing to a String can't fail.
             let _ = write!(mail, " SIZE={size}");
@@ -174,6 +184,9 @@ impl Session {
     /// Queues a command and the reply that it must have.
     pub(super) fn say(&mut self, line: &str, command: Command, now: Instant) {
         self.show(|| Line::Said(line.trim_end().to_owned()), now);
+        if self.out.capacity() == 0 {
+            self.out.reserve(GROUP);
+        }
         self.out.extend_from_slice(line.as_bytes());
         self.queued += line.len() as u64;
         self.expect(command, line.len(), now);
@@ -260,7 +273,8 @@ impl Session {
             let (line, command) = match transaction.queued {
                 Queued::Nothing => {
                     transaction.queued = Queued::Mail;
-                    (core::mem::take(&mut transaction.mail), Command::Mail)
+                    let mail = core::mem::take(&mut transaction.mail);
+                    (Cow::Owned(mail), Command::Mail)
                 }
                 Queued::Mail | Queued::Recipients(_) => {
                     let next = match transaction.queued {
@@ -269,12 +283,16 @@ impl Session {
                     };
                     if let Some(recipient) = transaction.recipients.get(next) {
                         transaction.queued = Queued::Recipients(next + 1);
-                        let mut line = format!("RCPT TO:<{}>", recipient.path.as_str());
+                        let path = recipient.path.as_str();
+                        let mut line = String::with_capacity(path.len() + COMMAND);
+                        line.push_str("RCPT TO:<");
+                        line.push_str(path);
+                        line.push('>');
                         if let Some(parameters) = transaction.rcpt_parameters.get(next) {
                             parameters.append(&mut line);
                         }
                         line.push_str("\r\n");
-                        (line, Command::Rcpt(next))
+                        (Cow::Owned(line), Command::Rcpt(next))
                     } else if transaction.may_queue_data() {
                         if reserve_is_broken && ahead {
                             return;
@@ -285,7 +303,7 @@ impl Session {
                             return;
                         }
                         transaction.queued = Queued::Data;
-                        ("DATA\r\n".to_owned(), Command::Data)
+                        (Cow::Borrowed("DATA\r\n"), Command::Data)
                     } else {
                         return;
                     }

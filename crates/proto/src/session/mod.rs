@@ -250,6 +250,8 @@ impl Session {
     /// The result of the current call, once.
     #[must_use]
     pub fn take_result(&mut self) -> Option<Result<Completed, Box<Failure>>> {
+        // Asked for at every turn, and large.
+        self.result.as_ref()?;
         let result = self.result.take();
         self.result = self.later.take();
         result
