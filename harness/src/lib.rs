@@ -10,18 +10,23 @@
 pub mod arbitrary;
 pub mod case;
 pub mod counted;
+pub mod coverage;
 pub mod differential;
+pub mod exhaustive;
 pub mod guarantee;
 pub mod matrix;
+pub mod oracle;
 pub mod page;
 pub mod property;
 pub mod report;
 pub mod results;
 pub mod run;
+pub mod secret;
+pub mod sweep;
 
 pub use case::{Case, CaseError};
 pub use counted::Counted;
 pub use matrix::{Cell, Matrix};
 pub use property::{keeps, property};
-pub use report::{Claim, Report, Tolerance, Violation};
+pub use report::{Claim, Memory, Report, Tolerance, Violation};
 pub use results::Results;

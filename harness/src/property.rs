@@ -1,6 +1,7 @@
 //! Properties with a seed that is always the same unless one asks for another.
 
 use std::fmt::{Debug, Display};
+use std::sync::LazyLock;
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
@@ -28,16 +29,31 @@ pub fn seed() -> u64 {
 /// A source of cases for this seed.
 #[must_use]
 pub fn runner(seed: u64, cases: u32) -> TestRunner {
+    nth(seed, 0, cases)
+}
+
+/// A source for one case: the one with this number, so that each can be had without the others.
+#[must_use]
+pub fn source(seed: u64, number: u64) -> TestRunner {
+    // The numbers begin behind the source of everything that is drawn in a row.
+    nth(seed, number + 1, 1)
+}
+
+fn nth(seed: u64, number: u64, cases: u32) -> TestRunner {
     let mut octets = [0; 32];
     octets[..8].copy_from_slice(&seed.to_le_bytes());
+    octets[8..16].copy_from_slice(&number.to_le_bytes());
     let config = Config {
         cases,
         failure_persistence: None,
         max_shrink_iters: 4_000,
-        ..Config::default()
+        ..CONFIG.clone()
     };
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &octets))
 }
+
+/// It reads the environment, once.
+static CONFIG: LazyLock<Config> = LazyLock::new(Config::default);
 
 /// Tries `check` on cases drawn from `strategy`, and shrinks the first that fails.
 ///

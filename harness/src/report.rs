@@ -6,8 +6,6 @@ use std::time::Duration;
 use postbound::{Error, FailureKind, Limit, Outcome, Phase, Receipt, Timings};
 use simnet::Entry;
 
-use crate::case::Case;
-
 /// What the client reported, reduced to what can be compared between backends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -136,6 +134,33 @@ pub struct Report {
     pub timings: Timings,
     /// Which limit ran out, if one did.
     pub timed_out: Option<Limit>,
+    /// Tasks of the client that were still there after the call, where that is known.
+    pub tasks: Option<usize>,
+    /// What the run did to memory, if it was measured.
+    pub memory: Option<Memory>,
+    /// A piece of the secret that was found in what the client printed; `Some(None)` if it was looked
+    /// for in vain.
+    pub secret: Option<Option<String>>,
+    /// The hash of the second run's trace, if there was one.
+    pub again: Option<u64>,
+}
+
+/// What a run did to memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Memory {
+    /// Octets that were not given back when everything was over.
+    pub left: i64,
+    /// The most octets that were held at once: client, network and double together.
+    pub peak: u64,
+}
+
+impl Memory {
+    /// So much left, and so much at once.
+    #[must_use]
+    pub const fn new(left: i64, peak: u64) -> Self {
+        Self { left, peak }
+    }
 }
 
 impl Report {
@@ -156,6 +181,10 @@ impl Report {
             met: None,
             timings: Timings::default(),
             timed_out: None,
+            tasks: None,
+            memory: None,
+            secret: None,
+            again: None,
         }
     }
 }
@@ -201,63 +230,5 @@ impl Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.guarantee, self.what)
-    }
-}
-
-impl Report {
-    /// Every guarantee that this run broke.
-    #[must_use]
-    pub fn violations(&self, case: &Case, tolerance: Tolerance) -> Vec<Violation> {
-        let mut violations = Vec::new();
-        let mut broken = |guarantee, what: String| violations.push(Violation { guarantee, what });
-
-        let promise = case.promise();
-        if self.elapsed > promise + tolerance.late {
-            broken(
-                "g1",
-                format!("took {:?}, promised {promise:?}", self.elapsed),
-            );
-        }
-        if let Some(cancel) = case.cancel {
-            let end = cancel + case.linger + tolerance.late;
-            if self.elapsed > end {
-                let late = self.elapsed.saturating_sub(cancel);
-                broken("g2", format!("ended {late:?} after the cancellation"));
-            }
-            if self.octets_after_cancel > 0 {
-                let octets = self.octets_after_cancel;
-                broken(
-                    "g2",
-                    format!("wrote {octets} octets after the cancellation"),
-                );
-            }
-        }
-        if self.open_streams > 0 {
-            broken(
-                "g3",
-                format!("{} streams are still open", self.open_streams),
-            );
-        }
-        let honest = match self.claim.outcome {
-            Outcome::Accepted => self.committed == 1,
-            Outcome::NotAccepted => self.committed == 0,
-            Outcome::Ambiguous => self.committed <= 1,
-        };
-        if !honest {
-            let (committed, claim) = (self.committed, &self.claim);
-            broken(
-                "g4",
-                format!("claims \"{claim}\", the mailbox has {committed}"),
-            );
-        }
-        if !self.intact {
-            broken("g4", "what was committed is not what was sent".to_owned());
-        }
-        // A server that answers twice is itself out of step, and finds out of order what was not.
-        let twice = case.plan.one_line().contains("twice");
-        for finding in self.findings.iter().filter(|_| !twice) {
-            broken("protocol", finding.clone());
-        }
-        violations
     }
 }

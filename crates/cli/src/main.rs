@@ -19,6 +19,7 @@ mod replay;
 mod results;
 mod send;
 mod serve;
+mod sweeps;
 mod terms;
 mod tour;
 

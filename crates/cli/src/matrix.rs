@@ -3,40 +3,29 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use harness::matrix::Verdict;
-use harness::results::{BrokenCase, Sweep};
-use harness::{Cell, Matrix, Results, arbitrary, property, run};
+use harness::results::Sweep;
+use harness::{Cell, Matrix, Results};
 use indicatif::{ProgressBar, ProgressStyle};
 use postbound::{Outcome, Phase};
-use proptest::strategy::{Strategy, ValueTree};
 use serde_json::json;
 use simnet::net::Backend;
 
-use crate::duration;
 use crate::exit::{self, Stop};
 use crate::results::{self, Files};
+use crate::sweeps::{self, Sweeps, line};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The networks to run on; several with commas between them
     #[arg(long, value_delimiter = ',', default_value = "mem")]
     backend: Vec<Backend>,
-    /// Behind the matrix, this many random cases on mem
-    #[arg(long, default_value_t = 0)]
-    cases: u64,
-    /// Behind the matrix, random cases for this long
-    #[arg(long, value_parser = duration, value_name = "TIME")]
-    seconds: Option<Duration>,
-    /// The seed of the random cases
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Only every n-th random case, beginning with the i-th: for several machines
-    #[arg(long, value_name = "I/N", default_value = "1/1", value_parser = shard)]
-    shard: (u64, u64),
+    #[command(flatten)]
+    sweeps: Sweeps,
     /// List every cell
     #[arg(long)]
     all: bool,
@@ -45,13 +34,6 @@ pub(crate) struct Arguments {
     merge: Vec<PathBuf>,
     #[command(flatten)]
     files: Files,
-}
-
-fn shard(text: &str) -> Result<(u64, u64), String> {
-    text.split_once('/')
-        .and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)))
-        .filter(|(i, n)| (1..=*n).contains(i))
-        .ok_or_else(|| "expected I/N with I from 1 to N, such as 2/8".to_owned())
 }
 
 /// What became of a set of cells.
@@ -189,8 +171,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
         return end(arguments, &results);
     }
     let found = RefCell::new(Results::new());
+    let tallies = RefCell::new(BTreeMap::new());
     let shown = matrix(&arguments.backend, |cell, verdict| {
         found.borrow_mut().add(cell, verdict);
+        if let Verdict::Holds(report) | Verdict::Broken(report, _) = verdict {
+            let mut tallies = tallies.borrow_mut();
+            let tally = tallies
+                .entry(cell.backend)
+                .or_insert_with(|| sweeps::matrix_tally(cell.backend));
+            tally.cell(cell.place(), cell.fault, &cell.case, report);
+        }
         each(arguments, cell, verdict);
     });
     let mut results = found.into_inner();
@@ -205,7 +195,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     for broken in &shown.broken {
         eprintln!("BROKEN {broken}");
     }
-    sweep(arguments, &mut results);
+    for tally in tallies.into_inner().into_values() {
+        results.add_tally(tally);
+    }
+    arguments.sweeps.run(json, &mut results)?;
     if json {
         let (cases, broken) = totals(&results);
         println!(
@@ -246,20 +239,24 @@ fn summary(results: &Results) {
     }
 }
 
-/// A sweep in one line.
-fn line(sweep: &Sweep) -> String {
-    format!(
-        "{} {} on {} (shard {}), {} violations, {:.0} a second",
-        sweep.cases,
-        sweep.name,
-        sweep.backend,
-        sweep.shards.join(", "),
-        sweep.violations(),
-        sweep.rate()
-    )
+/// What must happen sometimes, and how far it did.
+fn goals(results: &Results) {
+    let coverage = &results.coverage;
+    let reached = coverage.goals.values().filter(|count| **count > 0).count();
+    println!(
+        "{reached} of {} things that must happen sometimes did; {} combinations of place, fault, outcome and network",
+        coverage.goals.len(),
+        coverage.places.len()
+    );
 }
 
 fn end(arguments: &Arguments, results: &Results) -> Result<u8, Stop> {
+    if !arguments.files.prints_json() {
+        goals(results);
+    }
+    for goal in results.missed() {
+        eprintln!("BROKEN never seen: {goal}");
+    }
     arguments.files.write(results)?;
     Ok(if results.hold() {
         exit::OK
@@ -296,66 +293,4 @@ fn each(arguments: &Arguments, cell: &Cell, verdict: &Verdict) {
             None => println!("{word:<8}{cell}"),
         }
     }
-}
-
-/// Random cases on the in-memory network, until enough were tried or the time is up.
-fn sweep(arguments: &Arguments, results: &mut Results) {
-    if arguments.cases == 0 && arguments.seconds.is_none() {
-        return;
-    }
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a person's patience is real time"
-    )]
-    let begun = Instant::now();
-    let (shard, shards) = arguments.shard;
-    let name = format!("random cases of seed {}", arguments.seed);
-    let mut sweep = Sweep::new(name, Backend::Mem, arguments.shard);
-    let bar = bar(arguments.cases, "random cases");
-    let mut runner = property::runner(arguments.seed, 1);
-    let strategy = arbitrary::case();
-    for number in 0.. {
-        let enough = arguments.cases > 0 && sweep.cases >= arguments.cases;
-        if enough
-            || arguments
-                .seconds
-                .is_some_and(|most| begun.elapsed() >= most)
-        {
-            break;
-        }
-        let Ok(tree) = strategy.new_tree(&mut runner) else {
-            break;
-        };
-        if number % shards != shard - 1 {
-            continue;
-        }
-        let case = tree.current();
-        let report = run::mem::run_quick(&case);
-        sweep.cases += 1;
-        *sweep
-            .outcomes
-            .entry(report.claim.outcome.to_string())
-            .or_default() += 1;
-        let violations = report.violations(&case, run::mem::TOLERANCE);
-        for violation in &violations {
-            *sweep
-                .broken
-                .entry(violation.guarantee.to_owned())
-                .or_default() += 1;
-            bar.suspend(|| eprintln!("BROKEN {violation}\n  replay: postbound replay '{case}'"));
-        }
-        if !violations.is_empty() {
-            results.add_broken(BrokenCase::new("mem", &case, &violations));
-        }
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    sweep.core_seconds = begun.elapsed().as_secs_f64();
-    if !arguments.files.prints_json() {
-        println!("{}", line(&sweep));
-        for (outcome, count) in &sweep.outcomes {
-            println!("  {count} {outcome}");
-        }
-    }
-    results.sweeps.push(sweep);
 }

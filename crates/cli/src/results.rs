@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use harness::Results;
+use serde::de::DeserializeOwned;
 
 use crate::exit::{self, Stop};
 
@@ -57,13 +58,13 @@ fn write(path: &Path, text: &str) -> Result<(), Stop> {
     })
 }
 
-/// Reads what `--json FILE` wrote.
-pub(crate) fn read(path: &Path) -> Result<Results, Stop> {
+/// Reads what `option` of `postbound matrix` wrote.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, option: &str) -> Result<T, Stop> {
     let wrong = |why: String| Stop::new(exit::INPUT, format!("{}: {why}", path.display()));
     let text = fs::read_to_string(path).map_err(|error| wrong(format!("unreadable: {error}")))?;
     serde_json::from_str(&text).map_err(|error| {
         wrong(format!(
-            "not what `postbound matrix --json FILE` writes: {error}"
+            "not what `postbound matrix {option}` writes: {error}"
         ))
     })
 }
@@ -72,7 +73,7 @@ pub(crate) fn read(path: &Path) -> Result<Results, Stop> {
 pub(crate) fn merge(paths: &[PathBuf]) -> Result<Results, Stop> {
     let mut results = Results::new();
     for path in paths {
-        let more = read(path)?;
+        let more = read_json(path, "--json FILE")?;
         results
             .merge(more)
             .map_err(|error| Stop::new(exit::INPUT, format!("{}: {error}", path.display())))?;

@@ -63,7 +63,7 @@ fn shards_merge_into_one_and_none_is_counted_twice() {
     let folder = folder.path();
     for shard in ["1/2", "2/2"] {
         let file = format!("{}.json", &shard[..1]);
-        let arguments = ["--cases", "150", "--seed", "9", "--shard", shard];
+        let arguments = ["--cases", "1500", "--seed", "9", "--shard", shard];
         let (code, text) = matrix(folder, &[&arguments[..], &["--json", &file]].concat());
         assert_eq!(code, 0, "{text}");
     }
@@ -71,7 +71,7 @@ fn shards_merge_into_one_and_none_is_counted_twice() {
     let (code, text) = matrix(folder, &merged);
     assert_eq!(code, 0, "{text}");
     assert!(
-        text.contains("300 random cases of seed 9 on mem (shard 1/2, 2/2), 0 violations"),
+        text.contains("1500 random cases of seed 9 on mem (shard 1/2, 2/2), 0 violations"),
         "{text}"
     );
     let (one, all) = (json(folder, "1.json"), json(folder, "all.json"));

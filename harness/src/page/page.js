@@ -39,7 +39,8 @@ const ran = cells.filter((c) => c.ran);
 const sum = (list, of) => list.reduce((total, x) => total + of(x), 0);
 const swept = sum(sweeps, (s) => s.cases);
 const sweptBroken = sum(sweeps, (s) => sum(Object.values(s.broken), (n) => n));
-const goals = results.goals || [];
+const coverage = results.coverage;
+const goals = Object.entries(coverage.goals).map(([name, count]) => ({ name, count }));
 const missed = goals.filter((g) => !g.count);
 const verdict = $("verdict");
 if (holds) verdict.textContent = `Everything holds: ${plural(held, "cell", "cells")} of the matrix${swept ? ` and ${plural(swept, "case", "cases")} beyond it` : ""}.`;
@@ -221,7 +222,7 @@ function fromHash() {
 // The tables.
 const count = (test) => brokenCells.filter((c) => c.violations.some(test)).length;
 const inSweeps = (g) => sum(sweeps, (s) => s.broken[g] || 0);
-const checked = results.checked || {};
+const checked = coverage.checked;
 table($("guarantee-table"), ["", "", "what it says", "checked on", "broken"], guarantees.map((g) => {
   const n = count((v) => v.startsWith(g.id + ":")) + inSweeps(g.id);
   return [g.id.toUpperCase(), g.name, g.promise, checked[g.id] ? `${number(checked[g.id])} runs` : "", n ? el("span", { class: "no" }, number(n)) : el("span", { class: "ok" }, "none")];
@@ -230,12 +231,14 @@ if (sweeps.length) {
   $("sweeps").hidden = false;
   table($("sweep-table"), ["what", "network", "cases", "skipped", "accepted", "not accepted", "ambiguous", "violations", "cases/s and core"], sweeps.map((s) => [s.name + (s.shards.length === 1 && s.shards[0] === "1/1" ? "" : ` (${plural(s.shards.length, "shard", "shards")})`), s.backend, number(s.cases), number(sum(Object.values(s.skipped), (n) => n)), number(s.outcomes["accepted"] || 0), number(s.outcomes["not accepted"] || 0), number(s.outcomes["ambiguous"] || 0), sum(Object.values(s.broken), (n) => n) ? el("span", { class: "no" }, number(sum(Object.values(s.broken), (n) => n))) : el("span", { class: "ok" }, "none"), s.core_seconds ? number(s.cases / s.core_seconds) : ""]), ["wide", null, "n", "n", "n", "n", "n", "n", "n"]);
 }
-const coverage = new Map();
-const cover = (where, outcome, backend, n) => { const row = coverage.get(where) || {}; const key = `${backend}/${outcome}`; row[key] = (row[key] || 0) + n; coverage.set(where, row); };
-if (results.coverage) for (const [where, , outcome, backend, n] of results.coverage) cover(where, outcome, backend, n);
-else for (const c of ran) cover(c.place, c.ran.outcome, c.backend, 1);
-const networks = [...new Set([...coverage.values()].flatMap((row) => Object.keys(row).map((k) => k.split("/")[0])))];
-table($("coverage-table"), ["fault at", ...networks.flatMap((b) => [`${b} ✓`, "–", "?"])], [...coverage].map(([where, row]) => [where, ...networks.flatMap((b) => Object.keys(MARKS).map((o) => row[`${b}/${o}`] ? number(row[`${b}/${o}`]) : 0))]), [null, ...networks.flatMap(() => ["n", "n", "n"])]);
+const covered = new Map();
+for (const [[where, fault, outcome, backend], n] of coverage.places) {
+  const row = covered.get(where) || { faults: new Set(), counts: {} }, key = `${backend}/${outcome}`;
+  row.faults.add(fault); row.counts[key] = (row.counts[key] || 0) + n;
+  covered.set(where, row);
+}
+const networks = [...new Set([...covered.values()].flatMap((row) => Object.keys(row.counts).map((k) => k.split("/")[0])))];
+table($("coverage-table"), ["fault at", "faults", ...networks.flatMap((b) => [`${b} ✓`, "–", "?"])], [...covered].map(([where, row]) => [where, number(row.faults.size), ...networks.flatMap((b) => Object.keys(MARKS).map((o) => row.counts[`${b}/${o}`] ? number(row.counts[`${b}/${o}`]) : 0))]), [null, "n", ...networks.flatMap(() => ["n", "n", "n"])]);
 if (goals.length) $("goals").append(el("h3", {}, `What must happen sometimes: ${goals.length - missed.length} of ${goals.length}`), el("ul", {}, ...goals.map((g) => el("li", {}, el("span", { class: g.count ? "ok" : "no" }, g.count ? "✓ " : "never: "), g.name, " ", el("span", { class: "note" }, g.count ? number(g.count) : "")))));
 const reasons = new Map();
 const reason = (network, why, n, example) => { const key = `${network}\n${why}`; const row = reasons.get(key) || { n: 0, example }; row.n += n; reasons.set(key, row); };

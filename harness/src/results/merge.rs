@@ -91,6 +91,7 @@ impl Results {
                 None => self.sweeps.push(sweep),
             }
         }
+        self.coverage.merge(other.coverage);
         for case in other.broken {
             self.add_broken(case);
         }

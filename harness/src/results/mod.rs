@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 pub use cell::{CellRecord, Line, Ran};
 pub use merge::MergeError;
 
+use crate::coverage::{Coverage, Tally};
 use crate::matrix::{Cell, Verdict};
+use crate::sweep::State;
 
 /// The version of the form in which results are kept.
 pub const FORMAT: u32 = 1;
@@ -28,6 +30,8 @@ pub struct Results {
     pub cells: Vec<CellRecord>,
     /// Every sweep: random, exhaustive and others.
     pub sweeps: Vec<Sweep>,
+    /// What was covered, and what must have happened at least once.
+    pub coverage: Coverage,
     /// The first cases that broke something in a sweep, with their replay lines.
     pub broken: Vec<BrokenCase>,
 }
@@ -50,6 +54,9 @@ pub struct Sweep {
     pub broken: BTreeMap<String, u64>,
     /// What became of the message.
     pub outcomes: BTreeMap<String, u64>,
+    /// What else was seen, by name: for a comparison, the classes of its differences.
+    #[serde(default)]
+    pub notes: BTreeMap<String, u64>,
     /// Real time, in seconds; all cores that took part counted one by one.
     pub core_seconds: f64,
 }
@@ -85,6 +92,39 @@ impl Results {
         self.cells.push(CellRecord::of(cell, verdict));
     }
 
+    /// Adds what a sweep showed.
+    pub fn add_sweep(&mut self, state: State) {
+        self.sweeps.push(state.sweep);
+        self.coverage.merge(state.coverage);
+        for case in state.broken.into_values() {
+            self.add_broken(case);
+        }
+    }
+
+    /// Adds what cells covered.
+    pub fn add_tally(&mut self, tally: Tally) {
+        self.coverage.add(tally);
+    }
+
+    /// Whether every shard of every sweep is here, so that what never happened is missing.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.sweeps.iter().all(|sweep| {
+            let of = sweep.shards.first().and_then(|s| s.split_once('/'));
+            let count = of.and_then(|(_, n)| n.parse::<usize>().ok());
+            count.is_none_or(|count| count == sweep.shards.len())
+        })
+    }
+
+    /// What must happen sometimes and never did. Nothing, as long as a shard is missing.
+    #[must_use]
+    pub fn missed(&self) -> Vec<&str> {
+        match self.is_complete() {
+            true => self.coverage.missed().collect(),
+            false => Vec::new(),
+        }
+    }
+
     /// Keeps a broken case, if there is still room.
     pub fn add_broken(&mut self, case: BrokenCase) {
         if self.broken.len() < MOST_BROKEN {
@@ -92,11 +132,12 @@ impl Results {
         }
     }
 
-    /// Whether nothing was broken.
+    /// Whether nothing was broken, and everything that must happen sometimes did.
     #[must_use]
     pub fn hold(&self) -> bool {
         self.cells.iter().all(|cell| cell.violations.is_empty())
             && self.sweeps.iter().all(|sweep| sweep.broken.is_empty())
+            && self.missed().is_empty()
     }
 
     /// Every cell as a test case of JUnit's XML, and every sweep as one.
@@ -144,6 +185,7 @@ impl Sweep {
             (&mut self.skipped, &other.skipped),
             (&mut self.broken, &other.broken),
             (&mut self.outcomes, &other.outcomes),
+            (&mut self.notes, &other.notes),
         ] {
             for (key, count) in from {
                 *into.entry(key.clone()).or_default() += count;

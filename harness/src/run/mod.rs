@@ -134,7 +134,9 @@ pub(crate) fn report(
             },
         ),
     };
+    let secret = case.auth.is_some().then(|| crate::secret::printed(result));
     Report {
+        secret,
         timings: *timings,
         timed_out,
         dialogue: double.trace().entries(),

@@ -150,6 +150,16 @@ impl Runner {
             Ok((_, accepted)) => accepted.clone(),
             Err(failure) => accepted(&failure.recipients),
         };
+        let (timings, timed_out) = match &result {
+            Ok(_) => Default::default(),
+            Err(failure) => (
+                failure.timings,
+                match failure.kind {
+                    FailureKind::TimedOut(limit) => Some(limit),
+                    _ => None,
+                },
+            ),
+        };
         let claim = match result {
             Ok((code, accepted)) => Claim {
                 outcome: Outcome::Accepted,
@@ -176,6 +186,8 @@ impl Runner {
             findings,
             octets_after_cancel: after,
             trace: hash,
+            timings,
+            timed_out,
             ..Report::of(claim)
         }
     }

@@ -89,6 +89,29 @@ impl Network {
         self.shared.client.octets.load(Ordering::Relaxed)
     }
 
+    /// Octets that servers wrote, all connections together.
+    #[must_use]
+    pub fn server_octets(&self) -> u64 {
+        self.shared.server.octets.load(Ordering::Relaxed)
+    }
+
+    /// Tasks of the network itself that have not ended: one for each connection that a server still
+    /// has. Any other task on the same runtime is somebody else's.
+    ///
+    /// # Errors
+    /// The first panic of one that has.
+    pub fn tasks(&self) -> Result<usize, String> {
+        match self.shared.panicked() {
+            Some(panic) => Err(panic),
+            None => Ok(self
+                .shared
+                .hosts
+                .iter()
+                .map(|host| host.tasks().len())
+                .sum()),
+        }
+    }
+
     /// The first panic of a connection's task that has ended, if there was one.
     #[must_use]
     pub fn panicked(&self) -> Option<String> {
