@@ -9,7 +9,7 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 
 use common::{Server, postbound, run, said};
 use serde_json::Value;
@@ -208,4 +208,32 @@ fn the_program_says_how_a_client_asks() {
     for fault in port_faults() {
         assert!(text.contains(fault.name), "{}", fault.name);
     }
+}
+
+#[test]
+fn the_control_interface_is_named_in_the_ready_line_and_keeps_what_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = message(&folder);
+    let taken = folder.path().join("taken");
+    let server = Server::start(
+        &["quit: nothing"],
+        &["--control", "--mailbox", taken.to_str().unwrap()],
+    );
+    let (smtp, control) = server.address.split_once(" control=http://").unwrap();
+    let (code, text) = send(smtp, &message, &["--to", "bob@example.org"]);
+    assert_eq!(code, 0, "{text}");
+    let get = |path: &str| {
+        let mut stream = std::net::TcpStream::connect(control).unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {control}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let messages = get("/v1/namespaces/main/messages?wait=10s");
+    assert!(messages.contains("bob@example.org"), "{messages}");
+    let health = get("/v1/health");
+    assert!(health.contains(smtp), "{health}");
+    assert!(get("/").contains("<h1>The double</h1>"));
 }

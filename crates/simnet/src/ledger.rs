@@ -132,6 +132,21 @@ impl Ledger {
         (number.max(state.gone), deliveries)
     }
 
+    /// The message with this number, counted from 0 over all that ever were, if it is there.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<Delivery> {
+        let state = self.state();
+        let index = usize::try_from(number.checked_sub(state.gone)?).ok()?;
+        state.deliveries.get(index).cloned()
+    }
+
+    /// How many messages were ever committed, with those that were taken out.
+    #[must_use]
+    pub fn ever(&self) -> u64 {
+        let state = self.state();
+        state.gone + state.deliveries.len() as u64
+    }
+
     /// How many messages were committed.
     #[must_use]
     pub fn committed(&self) -> usize {

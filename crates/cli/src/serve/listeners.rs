@@ -84,8 +84,16 @@ impl Listener {
     }
 }
 
+/// What is open, the main one first, and how TLS is done.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) listeners: Vec<Listener>,
+    /// TLS, and its authority's certificate in PEM.
+    pub(super) tls: Option<(Tls, String)>,
+}
+
 /// TLS with certificates that nobody else has.
-fn authority(arguments: &Arguments) -> Result<Tls, Stop> {
+fn authority(arguments: &Arguments) -> Result<(Tls, String), Stop> {
     let no = |error| Stop::new(exit::SYSTEM, format!("no certificate: {error}"));
     let authority = Authority::fresh().map_err(no)?;
     if let Some(file) = &arguments.ca {
@@ -94,19 +102,21 @@ fn authority(arguments: &Arguments) -> Result<Tls, Stop> {
             Stop::new(exit::OUTPUT, format!("{file} can't be written: {error}"))
         })?;
     }
-    Tls::starttls(&authority).map_err(no)
+    Ok((Tls::starttls(&authority).map_err(no)?, authority.pem()))
 }
 
-/// Opens all of them, the main one first, with one mailbox and one transcript.
-pub(super) async fn open(arguments: &Arguments, plan: Plan) -> Result<Vec<Listener>, Stop> {
+/// Opens all of them, with one mailbox and one transcript.
+pub(super) async fn open(arguments: &Arguments, plan: Plan) -> Result<Opened, Stop> {
     let mode = mode(arguments)?;
     let wants_tls = mode.is_some()
         || arguments.ports.is_some()
+        // Namespaces may ask for it.
+        || arguments.control.is_some()
         || arguments
             .listener
             .iter()
             .any(|one| one.implicit_tls.is_some());
-    let tls = match wants_tls {
+    let secured = match wants_tls {
         true => Some(authority(arguments)?),
         false if arguments.ca.is_some() => {
             let why = "--ca without --tls: there is no certificate to trust";
@@ -114,6 +124,7 @@ pub(super) async fn open(arguments: &Arguments, plan: Plan) -> Result<Vec<Listen
         }
         false => None,
     };
+    let tls = secured.as_ref().map(|(tls, _)| tls);
     let mut double = Double::new(plan)
         .with_script(script(arguments)?)
         .capped(Caps::default());
@@ -127,17 +138,7 @@ pub(super) async fn open(arguments: &Arguments, plan: Plan) -> Result<Vec<Listen
         double = double.with_triggers(Triggers::default());
     }
     let implicit = mode.map(|mode| mode == Mode::Implicit);
-    let mut all = vec![
-        listen(
-            "main",
-            &double,
-            None,
-            arguments.port,
-            implicit,
-            tls.as_ref(),
-        )
-        .await?,
-    ];
+    let mut all = vec![listen("main", &double, None, arguments.port, implicit, tls).await?];
     for Extra {
         name,
         port,
@@ -151,7 +152,7 @@ pub(super) async fn open(arguments: &Arguments, plan: Plan) -> Result<Vec<Listen
             let why = format!("two listeners are called {name}");
             return Err(Stop::new(exit::USAGE, why));
         }
-        all.push(listen(name, &double, Some(plan), *port, implicit, tls.as_ref()).await?);
+        all.push(listen(name, &double, Some(plan), *port, implicit, tls).await?);
     }
     for fault in port_faults() {
         let Some(first) = arguments.ports else {
@@ -165,17 +166,13 @@ pub(super) async fn open(arguments: &Arguments, plan: Plan) -> Result<Vec<Listen
             })?,
         };
         let implicit = fault.implicit_tls.then_some(true);
-        let listener = listen(
-            fault.name,
-            &double,
-            Some(&fault.plan),
-            port,
-            implicit,
-            tls.as_ref(),
-        );
+        let listener = listen(fault.name, &double, Some(&fault.plan), port, implicit, tls);
         all.push(listener.await?);
     }
-    Ok(all)
+    Ok(Opened {
+        listeners: all,
+        tls: secured,
+    })
 }
 
 async fn listen(

@@ -5,13 +5,18 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use simnet::{Delivery, Entry};
+use tokio::net::TcpListener;
 
 use super::Arguments;
 use super::listeners::Listener;
 use crate::exit::{self, Stop};
 
 /// One line that says that everything listens, and where: the main address first.
-pub(super) fn ready(arguments: &Arguments, listeners: &[Listener]) {
+pub(super) fn ready(
+    arguments: &Arguments,
+    listeners: &[Listener],
+    control: Option<&(TcpListener, String)>,
+) {
     let Some(main) = listeners.first() else {
         return;
     };
@@ -20,7 +25,7 @@ pub(super) fn ready(arguments: &Arguments, listeners: &[Listener]) {
         let plan = main.loopback.double().plan().one_line();
         println!(
             "{}",
-            json!({"event": "ready", "address": main.address(), "plan": plan, "listeners": each})
+            json!({"event": "ready", "address": main.address(), "plan": plan, "listeners": each, "control": control.map(|(_, url)| url)})
         );
         return;
     }
@@ -28,10 +33,13 @@ pub(super) fn ready(arguments: &Arguments, listeners: &[Listener]) {
     for listener in listeners.iter().skip(1) {
         line.push_str(&format!(" {}={}", listener.name, listener.address()));
     }
+    if let Some((_, url)) = control {
+        line.push_str(&format!(" control={url}"));
+    }
     println!("{line}");
 }
 
-fn describe(listener: &Listener) -> Value {
+pub(super) fn describe(listener: &Listener) -> Value {
     json!({
         "name": listener.name,
         "address": listener.address(),
@@ -54,7 +62,7 @@ pub(super) fn entry(entry: &Entry, as_json: bool) {
 }
 
 /// Writes a message and its envelope.
-pub(super) fn store(folder: &Path, number: usize, delivery: &Delivery) -> Result<(), Stop> {
+pub(super) fn store(folder: &Path, number: u64, delivery: &Delivery) -> Result<(), Stop> {
     let write = |name: String, octets: &[u8]| {
         let file = folder.join(name);
         fs::write(&file, octets).map_err(|error| {

@@ -1,5 +1,6 @@
 //! `postbound serve`.
 
+mod control;
 mod listeners;
 mod log;
 
@@ -9,10 +10,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use simnet::behaviour::ServerTls;
-use simnet::plan::{Certificate, ResolveFault, Rule, TlsFault};
+use simnet::net::can_serve;
+use simnet::plan::{Certificate, Rule, TlsFault};
 use simnet::{Account, Plan, Script};
 
-use self::listeners::Extra;
+use self::listeners::{Extra, Opened};
 use crate::account::password;
 use crate::exit::{self, Stop};
 use crate::plan::behaviour;
@@ -33,6 +35,14 @@ pub(crate) struct Arguments {
     /// or TLS, as `postbound plan list zero` has them; 0 gives each any free one
     #[arg(long, value_name = "FIRST")]
     ports: Option<u16>,
+    /// Be controlled over HTTP on this port of 127.0.0.1, 0 for any free one: rules, mailboxes and
+    /// transcripts for tests in any language, namespaces for tests side by side, and a page to look
+    /// at. What it is asked, GET /openapi.json says
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
+    control: Option<u16>,
+    /// A name, besides localhost, by which the control interface may be called
+    #[arg(long, value_name = "NAME", requires = "control")]
+    control_host: Vec<String>,
     /// Take addresses and EHLO names for what they are, and never for what is to go wrong (see
     /// `postbound plan list zero`)
     #[arg(long)]
@@ -80,7 +90,7 @@ pub(crate) struct Arguments {
     json: bool,
     /// End after this many messages were taken
     #[arg(long, value_name = "NUMBER")]
-    messages: Option<usize>,
+    messages: Option<u64>,
 }
 
 /// Who may authenticate where a behaviour needs AUTH and nobody was named.
@@ -138,22 +148,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, Stop> {
 
 /// Refuses what real sockets, or a server at all, can't do.
 fn possible(plan: &Plan) -> Result<(), Stop> {
-    simnet::net::Backend::Loopback
-        .can(plan)
-        .map_err(|why| Stop::new(exit::USAGE, why))?;
-    for rule in &plan.rules {
-        // Several addresses are listened on; everything else is the business of a resolver.
-        if let Rule::Resolve(fault) = rule
-            && !matches!(
-                fault,
-                ResolveFault::Addresses(_) | ResolveFault::Families(_)
-            )
-        {
-            let why = format!("`{rule}`: no server has a say in the look-up of its own name");
-            return Err(Stop::new(exit::USAGE, why));
-        }
-    }
-    Ok(())
+    can_serve(plan).map_err(|why| Stop::new(exit::USAGE, why))
 }
 
 /// TLS as it was asked for or as the behaviours need it.
@@ -204,14 +199,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
 }
 
 async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
-    let listeners = listeners::open(arguments, plan).await?;
+    let Opened { mut listeners, tls } = listeners::open(arguments, plan).await?;
     let Some(main) = listeners.first() else {
         return Err(Stop::new(exit::SYSTEM, "nothing is listened on"));
     };
-    let double = main.loopback.double();
-    log::ready(arguments, &listeners);
+    let double = main.loopback.double().clone();
+    let controlled = match arguments.control {
+        Some(port) => Some(control::open(port).await?),
+        None => None,
+    };
+    log::ready(arguments, &listeners, controlled.as_ref());
+    // It takes the main listener over; everything ends with it.
+    let _controlling =
+        controlled.map(|(socket, _)| control::serve(arguments, socket, &mut listeners, tls));
+    let keeps = arguments.control.is_some();
     let mut interrupt = std::pin::pin!(interrupted());
-    let mut taken = 0;
+    let (mut taken, mut events) = (0, 0);
     loop {
         let pause = tokio::time::sleep(Duration::from_millis(20));
         let done = tokio::select! {
@@ -219,13 +222,26 @@ async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
             () = &mut interrupt => true,
             () = pause => false,
         };
-        for entry in double.trace().drain() {
+        // What is to be looked at later has to stay.
+        let entries = if keeps {
+            let (first, entries) = double.trace().since(events);
+            events = first + entries.len() as u64;
+            entries
+        } else {
+            double.trace().drain()
+        };
+        for entry in entries {
             log::entry(&entry, arguments.json);
         }
-        for delivery in double.ledger().drain() {
-            taken += 1;
+        let (first, deliveries) = if keeps {
+            double.ledger().since(taken)
+        } else {
+            (taken, double.ledger().drain())
+        };
+        for (number, delivery) in (first + 1..).zip(&deliveries) {
+            taken = number;
             if let Some(folder) = &arguments.mailbox {
-                log::store(folder, taken, &delivery)?;
+                log::store(folder, number, delivery)?;
             }
         }
         if done || arguments.messages.is_some_and(|messages| taken >= messages) {

@@ -251,9 +251,7 @@ impl<N> SmtpDouble<N> {
     /// # Errors
     /// If the text is no rule, or one of the network, which is fixed when the double starts.
     pub fn rule(&self, text: &str) -> Result<RuleId, PlanError> {
-        let rule = server_rule(text)?;
-        let ids = self.double.rules().add([rule]);
-        Ok(ids.first().copied().unwrap_or(RuleId::new(0)))
+        self.double.rule(text)
     }
 
     /// The same for as long as the guard lives.
@@ -317,19 +315,7 @@ impl<N> SmtpDouble<N> {
     /// As it was before anyone came: no rules but the plan's, an empty mailbox and transcript,
     /// nothing expected. Connections that are open stay open, and numbers go on.
     pub fn reset(&self) {
-        let rules = self.double.rules();
-        rules.clear();
-        rules.add(
-            self.double
-                .plan()
-                .rules
-                .iter()
-                .filter(|rule| rule.takes_conditions())
-                .cloned(),
-        );
-        let _ = self.double.ledger().drain();
-        let _ = self.double.ledger().drain_findings();
-        let _ = self.double.trace().drain();
+        self.double.reset();
         self.expected().clear();
     }
 }

@@ -67,6 +67,29 @@ impl Backend {
     }
 }
 
+/// Whether a server on real sockets can do all of the plan, for a client that looks up names by
+/// itself.
+///
+/// # Errors
+/// The rule that it can't do, and why.
+pub fn can_serve(plan: &Plan) -> Result<(), String> {
+    Backend::Loopback.can(plan)?;
+    for rule in &plan.rules {
+        // Several addresses are listened on; everything else is the business of a resolver.
+        if let Rule::Resolve(fault) = rule
+            && !matches!(
+                fault,
+                ResolveFault::Addresses(_) | ResolveFault::Families(_)
+            )
+        {
+            return Err(format!(
+                "`{rule}`: no server has a say in the look-up of its own name"
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn resets(fault: &ServerFault) -> bool {
     fault.then == Then::Reset
 }

@@ -22,8 +22,8 @@ use crate::double::Caps;
 use crate::ledger::Ledger;
 use proxy::Opening;
 
-use crate::plan::{Plan, Then};
-use crate::rules::{Rules, Triggers};
+use crate::plan::{Plan, PlanError, Then};
+use crate::rules::{RuleId, Rules, Triggers};
 use crate::trace::{Event, Trace};
 
 /// A stream that can be reset instead of closed.
@@ -256,6 +256,29 @@ impl Double {
     #[must_use]
     pub const fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    /// Sets a rule of the server from its text, before all that are there:
+    /// `rcpt[bob@example.org, first 2]: reply 451 4.7.1 greylisted`.
+    ///
+    /// # Errors
+    /// If the text is no rule, or one of the network, which is fixed when the double starts.
+    pub fn rule(&self, text: &str) -> Result<RuleId, PlanError> {
+        let rule = crate::double::server_rule(text)?;
+        let ids = self.rules.add([rule]);
+        Ok(ids.first().copied().unwrap_or(RuleId::new(0)))
+    }
+
+    /// As it was before anyone came: no rules but the plan's, an empty mailbox and transcript.
+    /// Connections that are open stay open, and numbers go on.
+    pub fn reset(&self) {
+        self.rules.clear();
+        let plan = self.plan.rules.iter();
+        self.rules
+            .add(plan.filter(|rule| rule.takes_conditions()).cloned());
+        let _ = self.ledger.drain();
+        let _ = self.ledger.drain_findings();
+        let _ = self.trace.drain();
     }
 
     /// Serves one connection to its end.

@@ -1,0 +1,48 @@
+//! The control interface beside the listeners.
+
+use std::net::Ipv4Addr;
+
+use control::Control;
+use simnet::tls::Tls;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::Arguments;
+use super::listeners::Listener;
+use super::log::describe;
+use crate::exit::{self, Stop};
+
+/// A socket for it on the loopback, and its URL.
+pub(super) async fn open(port: u16) -> Result<(TcpListener, String), Stop> {
+    let no = |error| {
+        let why = format!("--control: 127.0.0.1:{port} can't be had: {error}; try --control 0");
+        Stop::new(exit::SYSTEM, why)
+    };
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .map_err(no)?;
+    let url = format!("http://{}", socket.local_addr().map_err(no)?);
+    Ok((socket, url))
+}
+
+/// Serves it for as long as what is given back lives. The main listener becomes its own; the others
+/// stay where they are.
+pub(super) fn serve(
+    arguments: &Arguments,
+    socket: TcpListener,
+    listeners: &mut Vec<Listener>,
+    tls: Option<(Tls, String)>,
+) -> JoinSet<std::io::Result<()>> {
+    let shown = listeners.iter().map(describe).collect();
+    let main = listeners.remove(0);
+    let mut control = Control::new(main.loopback).with_listeners(shown);
+    if let Some((tls, pem)) = tls {
+        control = control.with_tls(tls, &pem, main.tls);
+    }
+    for name in &arguments.control_host {
+        control = control.allowing_host(name);
+    }
+    let mut serving = JoinSet::new();
+    serving.spawn(control.serve(socket));
+    serving
+}

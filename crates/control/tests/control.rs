@@ -1,0 +1,441 @@
+//! The control interface as a test in another language uses it, and as others abuse it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up has to fail"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{send, start};
+use postbound_control::NAMESPACES;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+#[tokio::test]
+async fn rules_are_set_listed_and_taken_away_and_strike_meanwhile() {
+    let server = start().await;
+    let rules = "/v1/namespaces/main/rules";
+    let body = json!({"rules": ["rcpt[first 1]: reply 451 4.7.1 one", "rcpt[name two, first 1]: reply 452 4.5.3 two"]});
+    let reply = server.ask("POST", rules, &body.to_string()).await;
+    assert_eq!(reply.status, 201, "{}", reply.body);
+    assert_eq!(
+        send(server.smtp, "b@example.org", "x")
+            .await
+            .last()
+            .unwrap(),
+        "451"
+    );
+    assert_eq!(
+        send(server.smtp, "b@example.org", "x")
+            .await
+            .last()
+            .unwrap(),
+        "452"
+    );
+    assert_eq!(
+        send(server.smtp, "b@example.org", "x")
+            .await
+            .last()
+            .unwrap(),
+        "221"
+    );
+    let listed = server.get(rules).await;
+    assert_eq!(listed["rules"][0]["strikes"], 1, "{listed}");
+    assert_eq!(listed["rules"][1]["name"], "two", "{listed}");
+
+    let id = listed["rules"][0]["id"].as_u64().unwrap();
+    let one = format!("{rules}/{id}");
+    assert_eq!(server.ask("DELETE", &one, "").await.status, 204);
+    assert_eq!(server.ask("DELETE", &one, "").await.status, 404);
+    assert_eq!(server.ask("DELETE", rules, "").await.status, 204);
+    assert_eq!(server.get(rules).await["rules"], json!([]));
+
+    let behaviour = r#"{"behaviour": "data-refused"}"#;
+    assert_eq!(server.ask("POST", rules, behaviour).await.status, 201);
+    assert_eq!(
+        server
+            .ask("POST", "/v1/namespaces/main/reset", "")
+            .await
+            .status,
+        204
+    );
+    assert_eq!(
+        send(server.smtp, "b@example.org", "x")
+            .await
+            .last()
+            .unwrap(),
+        "221"
+    );
+}
+
+#[tokio::test]
+async fn what_came_is_waited_for_and_read_octet_for_octet() {
+    let server = start().await;
+    let messages = "/v1/namespaces/main/messages";
+    assert_eq!(server.get(messages).await["messages"], json!([]));
+    let begun = Instant::now();
+    let (waited, codes) = tokio::join!(
+        server.get("/v1/namespaces/main/messages?wait=20s"),
+        send(server.smtp, "b@example.org", "Subject: x\r\n\r\n..y"),
+    );
+    assert!(begun.elapsed() < Duration::from_secs(15));
+    assert_eq!(codes.last().unwrap(), "221");
+    let message = &waited["messages"][0];
+    assert_eq!(message["number"], 1);
+    assert_eq!(message["forward_paths"], json!(["b@example.org"]));
+    let whole = server.get(&format!("{messages}/1")).await;
+    assert_eq!(whole["text"], "Subject: x\r\n\r\n.y\r\n");
+    let raw = server.ask("GET", &format!("{messages}/1/raw"), "").await;
+    assert_eq!(raw.body, "Subject: x\r\n\r\n.y\r\n");
+    assert!(raw.head.contains("attachment"), "{}", raw.head);
+    assert_eq!(
+        server.ask("GET", &format!("{messages}/2"), "").await.status,
+        404
+    );
+
+    let ledger = server.get("/v1/namespaces/main/ledger").await;
+    assert_eq!(
+        (&ledger["messages"], &ledger["findings"]),
+        (&json!(1), &json!([]))
+    );
+    let transcript = server.get("/v1/namespaces/main/transcript").await;
+    let events = transcript["events"].as_array().unwrap();
+    assert!(
+        events
+            .iter()
+            .any(|e| e["event"] == "command" && e["detail"] == "DATA"),
+        "{transcript}"
+    );
+    let next = transcript["next"].as_u64().unwrap();
+    assert_eq!(next, events.len() as u64);
+    let more = server
+        .get(&format!("/v1/namespaces/main/transcript?since={next}"))
+        .await;
+    assert_eq!(more["events"], json!([]));
+
+    assert_eq!(server.ask("DELETE", messages, "").await.status, 204);
+    assert_eq!(server.get(messages).await["messages"], json!([]));
+    // Numbers go on.
+    send(server.smtp, "b@example.org", "z").await;
+    assert_eq!(server.get(messages).await["messages"][0]["number"], 2);
+}
+
+#[tokio::test]
+async fn tests_side_by_side_know_nothing_of_each_other() {
+    let server = start().await;
+    let mut smtp = Vec::new();
+    for (name, body) in [
+        (
+            "one",
+            json!({"name": "one", "plan": "rcpt: reply 550 5.1.1 no"}),
+        ),
+        ("two", json!({"name": "two", "behaviour": "greeting-554"})),
+        ("ns-1", json!({})),
+    ] {
+        let reply = server
+            .ask("POST", "/v1/namespaces", &body.to_string())
+            .await;
+        assert_eq!(reply.status, 201, "{}", reply.body);
+        assert_eq!(reply.json()["name"], name);
+        smtp.push(reply.json()["address"].as_str().unwrap().parse().unwrap());
+    }
+    let (one, two, three) = tokio::join!(
+        send(smtp[0], "b@example.org", "x"),
+        send(smtp[1], "b@example.org", "x"),
+        send(smtp[2], "b@example.org", "x"),
+    );
+    assert_eq!(one.last().unwrap(), "550");
+    assert_eq!(two[0], "554");
+    assert_eq!(three.last().unwrap(), "221");
+    let all = server.get("/v1/namespaces").await;
+    let came: Vec<(&Value, &Value)> = all["namespaces"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|space| (&space["name"], &space["messages"]))
+        .collect();
+    let expected =
+        [("main", 0), ("ns-1", 1), ("one", 0), ("two", 0)].map(|(name, n)| (json!(name), json!(n)));
+    assert_eq!(
+        came,
+        expected
+            .iter()
+            .map(|(name, n)| (name, n))
+            .collect::<Vec<_>>()
+    );
+
+    assert_eq!(
+        server.ask("DELETE", "/v1/namespaces/one", "").await.status,
+        204
+    );
+    assert!(
+        TcpStream::connect(smtp[0]).await.is_err(),
+        "its port is closed"
+    );
+    assert_eq!(
+        server.ask("DELETE", "/v1/namespaces/main", "").await.status,
+        409
+    );
+}
+
+#[tokio::test]
+async fn a_namespace_has_tls_and_auth_where_its_behaviour_needs_them() {
+    let server = start().await;
+    let body = json!({"behaviour": "certificate-expired"}).to_string();
+    let made = server.ask("POST", "/v1/namespaces", &body).await.json();
+    assert_eq!(made["tls"], "starttls");
+    let body = json!({"behaviour": "auth-echo", "tls": "implicit"}).to_string();
+    let made = server.ask("POST", "/v1/namespaces", &body).await.json();
+    assert_eq!(made["tls"], "implicit");
+    let pem = server.ask("GET", "/v1/authority.pem", "").await;
+    assert!(
+        pem.body.starts_with("-----BEGIN CERTIFICATE-----"),
+        "{}",
+        pem.body
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_with_its_place_and_the_remedy() {
+    let server = start().await;
+    let rules = "/v1/namespaces/main/rules";
+    for (method, path, body, status, detail) in [
+        (
+            "POST",
+            rules,
+            r#"{"rule": "rcpt: stal"}"#,
+            400,
+            "line 1, column 7",
+        ),
+        (
+            "POST",
+            rules,
+            r#"{"rules": ["rcpt: stall", "connect: refuse"]}"#,
+            400,
+            "faults of the network",
+        ),
+        (
+            "POST",
+            rules,
+            r#"{"ruel": "rcpt: stall"}"#,
+            400,
+            "unknown field `ruel`",
+        ),
+        (
+            "POST",
+            rules,
+            "{}",
+            400,
+            "expected rule, rules or behaviour",
+        ),
+        (
+            "POST",
+            rules,
+            r#"{"behaviour": "lost-replay"}"#,
+            400,
+            "lost-reply",
+        ),
+        ("POST", rules, "{", 400, "EOF while parsing"),
+        (
+            "POST",
+            "/v1/namespaces",
+            r#"{"name": "a/b"}"#,
+            400,
+            "letters, digits",
+        ),
+        (
+            "POST",
+            "/v1/namespaces",
+            r#"{"plan": "link: latency 5ms"}"#,
+            400,
+            "loopback can't do",
+        ),
+        (
+            "POST",
+            "/v1/namespaces",
+            r#"{"plan": "resolve: hang"}"#,
+            400,
+            "its own name",
+        ),
+        (
+            "POST",
+            "/v1/namespaces",
+            r#"{"tls": "yes"}"#,
+            400,
+            "none, starttls or implicit",
+        ),
+        (
+            "POST",
+            "/v1/namespaces",
+            r#"{"name": "main"}"#,
+            409,
+            "already",
+        ),
+        (
+            "GET",
+            "/v1/namespaces/no-such",
+            "",
+            404,
+            "POST /v1/namespaces",
+        ),
+        (
+            "GET",
+            "/v1/namespaces/main/messages?wait=5",
+            "",
+            400,
+            "wait: expected",
+        ),
+        (
+            "GET",
+            "/v1/namespaces/main/messages?sinse=5",
+            "",
+            400,
+            "sinse",
+        ),
+        ("GET", "/v1/nothing", "", 404, "openapi.json"),
+        ("PUT", rules, "", 405, "openapi.json"),
+        (
+            "DELETE",
+            "/v1/namespaces/main/rules/x",
+            "",
+            400,
+            "no rule's id",
+        ),
+    ] {
+        let reply = server.ask(method, path, body).await;
+        assert_eq!(
+            reply.status, status,
+            "{method} {path} {body}: {}",
+            reply.body
+        );
+        let problem = reply.json();
+        assert!(
+            problem["detail"].as_str().unwrap().contains(detail),
+            "{body}: {problem}"
+        );
+        assert!(
+            reply.head.contains("application/problem+json"),
+            "{}",
+            reply.head
+        );
+    }
+    // All or none.
+    assert_eq!(server.get(rules).await["rules"], json!([]));
+}
+
+#[tokio::test]
+async fn nobody_from_elsewhere_is_answered() {
+    let server = start().await;
+    let own = format!("Host: {}\r\n", server.address);
+    let json = "Content-Type: application/json\r\n";
+    let reset = "/v1/namespaces/main/reset";
+    for (method, path, head, status) in [
+        // A name of theirs that resolves to 127.0.0.1.
+        (
+            "GET",
+            "/v1/namespaces",
+            "Host: evil.example\r\n".to_owned(),
+            421,
+        ),
+        ("GET", "/v1/namespaces", String::new(), 421),
+        (
+            "GET",
+            "/v1/namespaces",
+            "Host: double.test\r\n".to_owned(),
+            200,
+        ),
+        // A page of theirs.
+        (
+            "POST",
+            reset,
+            format!("{own}Origin: http://evil.example\r\n"),
+            403,
+        ),
+        ("POST", reset, format!("{own}Origin: null\r\n"), 403),
+        (
+            "POST",
+            reset,
+            format!("{own}Origin: http://{}\r\n", server.address),
+            204,
+        ),
+        (
+            "GET",
+            "/v1/namespaces",
+            format!("{own}Sec-Fetch-Site: cross-site\r\n"),
+            403,
+        ),
+        (
+            "GET",
+            "/",
+            format!("{own}Sec-Fetch-Site: cross-site\r\n"),
+            200,
+        ),
+        (
+            "GET",
+            "/v1/namespaces",
+            format!("{own}Sec-Fetch-Site: same-origin\r\n"),
+            200,
+        ),
+        // A form of theirs.
+        (
+            "POST",
+            "/v1/namespaces",
+            format!("{own}Content-Type: text/plain\r\n"),
+            415,
+        ),
+        ("POST", "/v1/namespaces", format!("{own}{json}"), 201),
+    ] {
+        let body = if path.ends_with("namespaces") && method == "POST" {
+            "{}"
+        } else {
+            ""
+        };
+        let reply = server.request(method, path, &head, body).await;
+        assert_eq!(
+            reply.status, status,
+            "{method} {path} {head}: {}",
+            reply.body
+        );
+        assert!(!reply.head.contains("access-control"), "{}", reply.head);
+        assert!(reply.head.contains("nosniff"), "{}", reply.head);
+        assert!(reply.head.contains("default-src 'none'"), "{}", reply.head);
+    }
+}
+
+#[tokio::test]
+async fn everything_has_a_cap() {
+    let server = start().await;
+    for number in 1..NAMESPACES {
+        let reply = server.ask("POST", "/v1/namespaces", "{}").await;
+        assert_eq!(reply.status, 201, "{number}: {}", reply.body);
+    }
+    assert_eq!(server.ask("POST", "/v1/namespaces", "{}").await.status, 429);
+
+    let many: Vec<&str> = vec!["rcpt: stall"; 900];
+    let body = json!({ "rules": many }).to_string();
+    let rules = "/v1/namespaces/main/rules";
+    assert_eq!(server.ask("POST", rules, &body).await.status, 201);
+    assert_eq!(server.ask("POST", rules, &body).await.status, 429);
+
+    let huge = format!("{{\"rule\": \"{}\"}}", "x".repeat(100_000));
+    assert_eq!(server.ask("POST", rules, &huge).await.status, 413);
+
+    // A head without end.
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let mut written = 0;
+    while written < 1_000_000 && stream.write_all(&[b'x'; 1_000]).await.is_ok() {
+        written += 1_000;
+    }
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(
+        written < 1_000_000 || answer.starts_with(b"HTTP/1.1 4"),
+        "{written}"
+    );
+}
