@@ -8,7 +8,7 @@ use std::time::Duration;
 use postbound::rustls::ClientConfig;
 use postbound::sasl::{AuthPolicy, Credentials, Mechanism, UnknownMechanism};
 use postbound::{
-    Auth, Bounds, CancellationToken, Client, ClientBuilder, Connector, Envelope, Phase, Proxy,
+    Auth, Bounds, CancellationToken, Chunking, Client, ClientBuilder, Connector, Envelope, Phase, Proxy,
     Require, Security, TcpConnector, Timeouts, Tls, WorstCase,
 };
 use simnet::plan::{Plain, ProxyKind, parse_duration};
@@ -79,6 +79,8 @@ pub struct Case {
     pub pipelining: bool,
     /// Whether the message has octets over 127.
     pub eight_bit: bool,
+    /// Whether the server offers CHUNKING and the client uses it, in chunks of at most this many octets.
+    pub chunking: Option<u32>,
     /// Whether and when the client wants TLS.
     pub tls: Security,
     /// Whether and when the server has it, if it is not as the client wants it.
@@ -106,6 +108,7 @@ impl Default for Case {
             cancel: None,
             pipelining: true,
             eight_bit: false,
+            chunking: None,
             tls: Security::None,
             server_tls: None,
             auth: None,
@@ -158,12 +161,21 @@ impl Case {
         }
     }
 
+    /// Whether the message goes in chunks.
+    #[must_use]
+    pub fn chunks(&self) -> Chunking {
+        self.chunking.map_or(Chunking::Never, Chunking::UpTo)
+    }
+
     /// The server that the client meets.
     #[must_use]
     pub fn double(&self) -> Double {
         let mut script = Script::default();
         if !self.pipelining {
             script = script.without("PIPELINING");
+        }
+        if self.chunking.is_some() {
+            script = script.with("CHUNKING");
         }
         if let Some(mechanism) = self.auth {
             script = script.with_auth(mechanism.name(), Account::new(USER, SECRET));
@@ -244,6 +256,7 @@ impl Case {
         let builder = Client::builder("double.example", 25)
             .timeouts(self.limits())
             .require(self.require())
+            .chunking(self.chunks())
             .security(self.tls)
             .connector(connector);
         let builder = match self.authentication() {
@@ -313,6 +326,9 @@ impl fmt::Display for Case {
         }
         if self.eight_bit {
             f.write_str(" body=8bit")?;
+        }
+        if let Some(octets) = self.chunking {
+            write!(f, " chunking={octets}")?;
         }
         if self.tls != Security::None {
             write!(f, " tls={}", self.tls)?;
@@ -389,6 +405,7 @@ pub const SETTINGS: &[(&str, &[&str])] = &[
     ("again", &[]),
     ("pipelining", &["yes", "no"]),
     ("body", &["7bit", "8bit"]),
+    ("chunking", &["no", "150"]),
     // TLS has an exhaustive sweep of its own.
     ("tls", &[]),
     ("server-tls", &[]),
@@ -447,6 +464,14 @@ impl Case {
             "body" if value == "7bit" => self.eight_bit = false,
             "body" if value == "8bit" => self.eight_bit = true,
             "body" => return Err("expected 7bit or 8bit".to_owned()),
+            "chunking" if value == "no" => self.chunking = None,
+            "chunking" => {
+                let octets: u32 = number(value)?;
+                if octets == 0 {
+                    return Err("a chunk has at least one octet".to_owned());
+                }
+                self.chunking = Some(octets);
+            }
             "tls" => self.tls = value.parse().map_err(|e| format!("{e}"))?,
             "server-tls" => {
                 self.server_tls = Some(value.parse().map_err(|e| format!("{e}"))?);

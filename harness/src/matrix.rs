@@ -7,7 +7,7 @@ use postbound::sasl::Mechanism;
 use postbound::{Outcome, Phase, Security};
 use simnet::net::Backend;
 use simnet::plan::ProxyKind;
-use simnet::plan::vocabulary::{NamedFault, faults, link_faults, proxy_faults};
+use simnet::plan::vocabulary::{NamedFault, chunk_faults, faults, link_faults, proxy_faults};
 
 use crate::case::Case;
 use crate::report::{Report, Violation};
@@ -48,6 +48,37 @@ pub struct Matrix {
     cells: Vec<Cell>,
 }
 
+/// What a row's cells have in common.
+#[derive(Clone, Copy)]
+struct Setting {
+    tls: Security,
+    chunks: bool,
+    proxy: Option<ProxyKind>,
+}
+
+impl Setting {
+    const CHUNKS: Self = Self {
+        tls: Security::None,
+        chunks: true,
+        proxy: None,
+    };
+
+    const fn with(tls: Security) -> Self {
+        Self {
+            tls,
+            chunks: false,
+            proxy: None,
+        }
+    }
+
+    const fn behind(kind: ProxyKind) -> Self {
+        Self {
+            proxy: Some(kind),
+            ..Self::with(Security::None)
+        }
+    }
+}
+
 /// The limit of each phase, where time is virtual and where it is real.
 fn scale(backend: Backend) -> Duration {
     match backend {
@@ -63,31 +94,32 @@ impl Matrix {
         let mut cells = Vec::new();
         for &backend in backends {
             let scale = scale(backend);
-            let mut row =
-                |phase, tls: Security, proxy: Option<ProxyKind>, faults: Vec<NamedFault>| {
-                    cells.extend(faults.into_iter().map(|fault| {
-                        let mut case = Case::new(fault.plan);
-                        case.tls = tls;
-                        case.proxy = proxy;
-                        case.timeout = scale;
-                        case.recipients = 2;
-                        case.again = phase == Some(Phase::Reset);
-                        // The mechanism in which most can go wrong.
-                        case.auth = (phase == Some(Phase::Auth)).then_some(Mechanism::ScramSha256);
-                        if backend == Backend::Loopback && phase == Some(Phase::DataBlock) {
-                            // More than the smallest buffers of the kernel hide.
-                            case.octets = 200_000;
-                        }
-                        Cell {
-                            phase,
-                            fault: fault.name,
-                            explain: fault.explain,
-                            backend,
-                            case,
-                            harmless: fault.harmless,
-                        }
-                    }));
-                };
+            let mut row = |phase, setting: Setting, faults: Vec<NamedFault>| {
+                cells.extend(faults.into_iter().map(|fault| {
+                    let mut case = Case::new(fault.plan);
+                    case.tls = setting.tls;
+                    case.proxy = setting.proxy;
+                    case.timeout = scale;
+                    case.recipients = 2;
+                    case.again = phase == Some(Phase::Reset);
+                    // The mechanism in which most can go wrong.
+                    case.auth = (phase == Some(Phase::Auth)).then_some(Mechanism::ScramSha256);
+                    if backend == Backend::Loopback && phase == Some(Phase::DataBlock) {
+                        // More than the smallest buffers of the kernel hide.
+                        case.octets = 200_000;
+                    }
+                    // Three of them.
+                    case.chunking = setting.chunks.then_some(case.octets / 3 + 1);
+                    Cell {
+                        phase,
+                        fault: fault.name,
+                        explain: fault.explain,
+                        backend,
+                        case,
+                        harmless: fault.harmless,
+                    }
+                }));
+            };
             for phase in Phase::ALL {
                 let modes: &[Security] = match phase {
                     Phase::StartTls => &[Security::StartTls],
@@ -95,15 +127,22 @@ impl Matrix {
                     _ => &[Security::None],
                 };
                 for &tls in modes {
-                    row(Some(phase), tls, None, faults(phase, scale));
+                    row(Some(phase), Setting::with(tls), faults(phase, scale));
+                }
+                if matches!(phase, Phase::DataBlock | Phase::DataTermination) {
+                    let mut faults = faults(phase, scale);
+                    if phase == Phase::DataBlock {
+                        faults.extend(chunk_faults(scale));
+                    }
+                    row(Some(phase), Setting::CHUNKS, faults);
                 }
             }
             // All that is said to a proxy counts as connecting.
             for kind in ProxyKind::ALL {
                 let faults = proxy_faults(kind, scale);
-                row(Some(Phase::Connect), Security::None, Some(kind), faults);
+                row(Some(Phase::Connect), Setting::behind(kind), faults);
             }
-            row(None, Security::None, None, link_faults(scale));
+            row(None, Setting::with(Security::None), link_faults(scale));
         }
         Self { cells }
     }
@@ -195,6 +234,9 @@ impl Cell {
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}/{}", self.backend, self.place(), self.fault)?;
+        if self.case.chunking.is_some() {
+            f.write_str(" (chunks)")?;
+        }
         match self.case.tls {
             Security::None => Ok(()),
             tls => write!(f, " ({tls})"),

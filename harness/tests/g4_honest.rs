@@ -201,3 +201,48 @@ fn g4_honest_until_the_last_record_has_left() {
     );
     assert_eq!(report.committed, 0);
 }
+
+#[test]
+fn g4_honest_about_chunks_a_refused_one_is_definite_and_only_the_last_one_is_ambiguous() {
+    let claims = |settings: &str, plan: &str| {
+        let case: Case = format!("timeout=1s chunking=150 {settings} -- v1 | {plan}")
+            .parse()
+            .unwrap();
+        let report = run::mem::run(&case);
+        let violations = report.violations(&case, run::mem::TOLERANCE);
+        assert_eq!(violations, [], "{case}\n{}", report.events);
+        (report.claim.to_string(), report.committed)
+    };
+    for settings in ["pipelining=yes", "pipelining=no"] {
+        for chunk in ["data-block", "data-block#1", "data-block#2"] {
+            assert_eq!(
+                claims(settings, &format!("{chunk}: reply 552 5.3.4 too much")),
+                ("not accepted, refused at data-block (552)".to_owned(), 0)
+            );
+            // A server that has refused one chunk and takes the last one has not taken the message.
+            let (claim, committed) = claims(
+                settings,
+                &format!("{chunk}: reply 451 4.3.0 no | data-termination: reply 250 2.0.0 queued"),
+            );
+            assert_eq!(
+                (claim.as_str(), committed),
+                ("not accepted, refused at data-block (451)", 0)
+            );
+            assert_eq!(
+                claims(settings, &format!("{chunk}: close")),
+                ("not accepted, closed at data-block".to_owned(), 0)
+            );
+        }
+        assert_eq!(
+            claims(settings, "data-termination: commit; stall"),
+            ("ambiguous, timed-out at data-termination".to_owned(), 1)
+        );
+        assert_eq!(
+            claims(settings, "data-termination: reply 554 5.6.0 no"),
+            (
+                "not accepted, refused at data-termination (554)".to_owned(),
+                0
+            )
+        );
+    }
+}

@@ -210,3 +210,23 @@ fn g6_tight_mail_data_has_to_keep_up_with_the_minimum_rate() {
         .unwrap();
     assert_eq!(run::mem::run(&case).claim.outcome, Outcome::Accepted);
 }
+
+#[test]
+fn g6_tight_a_chunk_that_is_not_answered_has_exactly_one_limit_of_a_data_block() {
+    for (chunk, before) in [("data-block#1: stall", 0), ("data-block#2: stall", 2)] {
+        let case: Case = format!(
+            "timeout=100s timeout.data-block=2345ms chunking=150 pipelining=no -- v1 | {chunk}"
+        )
+        .parse()
+        .unwrap();
+        let report = run::mem::run(&case);
+        assert_eq!(
+            report.claim.to_string(),
+            "not accepted, timed-out at data-block",
+            "{}",
+            report.events
+        );
+        // A way of 1 ms each: what came before, and the chunks before.
+        assert_eq!(report.elapsed, Duration::from_millis(2_345 + 9 + before));
+    }
+}

@@ -20,12 +20,25 @@ fn patient_plan() -> impl Strategy<Value = Case> {
         1u64..400,
         proptest::option::of(1u32..30),
         proptest::option::of(1u64..200),
-        proptest::collection::vec(delay, 7),
+        proptest::collection::vec(delay, 8),
         proptest::option::of(1_000u32..60_000),
-        (1u16..5, 0u32..5_000, any::<bool>()),
+        (
+            1u16..5,
+            0u32..5_000,
+            any::<bool>(),
+            proptest::option::of(200u32..3_000),
+            any::<bool>(),
+        ),
     )
         .prop_map(
-            |(latency, fragment, coalesce, delays, window, (recipients, octets, all))| {
+            |(
+                latency,
+                fragment,
+                coalesce,
+                delays,
+                window,
+                (recipients, octets, all, chunking, pipelining),
+            )| {
                 let places = [
                     "resolve",
                     "greeting",
@@ -33,6 +46,7 @@ fn patient_plan() -> impl Strategy<Value = Case> {
                     "mail",
                     "rcpt",
                     "data-initiation",
+                    "data-block",
                     "data-termination",
                 ];
                 let mut plan = format!("v1 | link: latency {latency}ms");
@@ -55,6 +69,8 @@ fn patient_plan() -> impl Strategy<Value = Case> {
                 case.recipients = recipients;
                 case.octets = octets;
                 case.all = all;
+                case.chunking = chunking;
+                case.pipelining = pipelining;
                 case
             },
         )

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proto::transparency::LineEndings;
 use proto::{
-    Config, EhloName, Envelope, Limits, Phase, Require, Security, Session, Timeouts, Timings,
-    TransactionOptions, WorstCase,
+    Chunking, Config, EhloName, Envelope, Limits, Phase, Require, Security, Session, Timeouts,
+    Timings, TransactionOptions, WorstCase,
 };
 
 use crate::auth::Auth;
@@ -20,7 +20,7 @@ use crate::endpoint::{Endpoint, Endpoints, Order};
 use crate::error::{self, Error};
 use crate::guard::Guard;
 use crate::handshake::Handshake;
-use crate::message::Message;
+use crate::message::{GATHERED, Message};
 use crate::receipt::Receipt;
 use crate::retry::Retry;
 use crate::seed::Seed;
@@ -201,7 +201,10 @@ impl<C> Client<C> {
         recipients: usize,
         octets: u64,
     ) -> WorstCase {
-        let one = self.timeouts().worst_case(recipients, octets);
+        let one = self
+            .timeouts()
+            .worst_case(recipients, octets)
+            .plus(Phase::DataBlock, self.chunks_before_the_last(octets));
         let dial = one.between(Phase::Resolve, Phase::Auth);
         let auth = self.inner.auth.as_ref();
         let rounds = auth.map_or(0, |auth| auth.rounds(&self.inner.config.limits));
@@ -213,6 +216,15 @@ impl<C> Client<C> {
                     .plus(Phase::Auth, rounds)
             },
         )
+    }
+
+    /// How many chunks there are before the last one, at most: a source of unknown length ends with
+    /// one that is empty.
+    fn chunks_before_the_last(&self, octets: u64) -> u64 {
+        match self.inner.options.chunking {
+            Chunking::UpTo(most) => octets.div_ceil(u64::from(most.max(1)).min(GATHERED as u64)),
+            _ => 0,
+        }
     }
 
     pub(crate) fn options(&self) -> TransactionOptions {
@@ -495,6 +507,14 @@ impl<C> ClientBuilder<C> {
     /// What [`Client::send`] does with a bare CR or bare LF. Default: it becomes CRLF.
     pub fn line_endings(mut self, line_endings: LineEndings) -> Self {
         self.options.line_endings = line_endings;
+        self
+    }
+
+    /// Whether [`Client::send`] sends mail data by DATA or in chunks (BDAT, RFC 3030). Default: by
+    /// DATA. [`Client::worst_case`] counts one more limit of
+    /// [`Phase::DataBlock`] for each chunk whose reply may have to be waited for.
+    pub fn chunking(mut self, chunking: Chunking) -> Self {
+        self.options.chunking = chunking;
         self
     }
 

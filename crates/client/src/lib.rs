@@ -94,7 +94,7 @@ pub use mx::{Delivered, Exchange, Exchanges, LookupError, Mx};
 pub use pool::{Circuit, Mail, Pool, PoolBuilder, Pooled, SendAll, Sent};
 pub use proto::transparency::{LineEndings, wire_octets};
 pub use proto::{
-    BodyType, CertificateProblem, DomainProblem, EhloName, EnhancedStatusCode, Envelope,
+    BodyType, CertificateProblem, Chunking, DomainProblem, EhloName, EnhancedStatusCode, Envelope,
     FailureKind, ForwardPath, Limit, Limits, Line, MailParameters, NoRecipients, Outcome,
     PathError, Phase, ProtocolError, RcptParameters, Recipient, RecipientStatus, Reply, ReplyCode,
     ReplyError, Require, ReversePath, Security, Timeouts, TimeoutsError, Timings, TlsProblem,

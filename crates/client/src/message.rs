@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 /// Octets read from a source at once.
 const BLOCK: usize = 32 * 1024;
+/// Octets of a source that go in one chunk (RFC 3030): each may cost a round trip.
+pub(crate) const GATHERED: usize = 256 * 1024;
 
 /// A message to send: header section and body, as RFC 5322 has it.
 ///
@@ -33,6 +35,11 @@ enum Source<'a> {
         remaining: Option<u64>,
         buffer: Vec<u8>,
         begun: bool,
+        /// How many octets are handed on at once, whether that is waited for, and how many there are
+        /// while it is.
+        block: usize,
+        gathered: Option<usize>,
+        filling: bool,
     },
 }
 
@@ -58,6 +65,9 @@ impl<'a> Message<'a> {
                 remaining,
                 buffer: Vec::new(),
                 begun: false,
+                block: BLOCK,
+                gathered: None,
+                filling: false,
             },
         }
     }
@@ -72,6 +82,25 @@ impl<'a> Message<'a> {
                 Source::Reader { remaining, .. } => *remaining,
                 _ => None,
             },
+        }
+    }
+
+    /// Its octets, if they are known, where none is changed.
+    pub(crate) fn octets_as_they_are(&self) -> Option<u64> {
+        match self.octets() {
+            Some(octets) => Some(octets.len() as u64),
+            None => self.size(),
+        }
+    }
+
+    /// Octets of a reader are held back until there are enough for a chunk.
+    pub(crate) fn gather(&mut self) {
+        if let Source::Reader {
+            block, gathered, ..
+        } = &mut self.source
+        {
+            *block = GATHERED;
+            gathered.get_or_insert(0);
         }
     }
 
@@ -101,6 +130,7 @@ impl<'a> Message<'a> {
     /// The current chunk.
     pub(crate) fn chunk(&self) -> &[u8] {
         match &self.source {
+            Source::Reader { filling: true, .. } => &[],
             Source::Reader { buffer, .. } => buffer,
             _ => self.octets().unwrap_or_default(),
         }
@@ -114,24 +144,40 @@ impl<'a> Message<'a> {
             remaining,
             buffer,
             begun,
+            block,
+            gathered,
+            filling,
         } = &mut self.source
         else {
             return Poll::Ready(Ok(true));
         };
-        let want = remaining.map_or(BLOCK, |left| {
-            usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK))
+        let want = remaining.map_or(*block, |left| {
+            usize::try_from(left).map_or(*block, |left| left.min(*block))
         });
         if want == 0 {
             buffer.clear();
             return Poll::Ready(Ok(true));
         }
         *begun = true;
+        *filling = true;
         buffer.resize(want, 0);
-        let mut read = ReadBuf::new(buffer);
-        let result = ready!(reader.as_mut().poll_read(cx, &mut read));
-        let count = read.filled().len();
+        let (count, ended) = loop {
+            let before = gathered.unwrap_or(0);
+            let mut read = ReadBuf::new(buffer.get_mut(before..).unwrap_or_default());
+            let result = ready!(reader.as_mut().poll_read(cx, &mut read));
+            let read = read.filled().len();
+            result?;
+            let count = before + read;
+            match gathered {
+                Some(gathered) if read > 0 && count < want => *gathered = count,
+                _ => break (count, read == 0),
+            }
+        };
+        if let Some(gathered) = gathered {
+            *gathered = 0;
+        }
+        *filling = false;
         buffer.truncate(count);
-        result?;
         match remaining {
             Some(left) if count == 0 => Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
@@ -141,7 +187,7 @@ impl<'a> Message<'a> {
                 *left = left.saturating_sub(count as u64);
                 Poll::Ready(Ok(*left == 0))
             }
-            None => Poll::Ready(Ok(count == 0)),
+            None => Poll::Ready(Ok(ended)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use proto::transparency::LineEndings;
-use proto::{BodyType, Completed, Envelope, Require, TransactionOptions};
+use proto::{BodyType, Chunking, Completed, Envelope, Require, TransactionOptions};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::bounds::Bounds;
@@ -78,6 +78,12 @@ impl<'c, 'e, S: AsyncRead + AsyncWrite + Unpin> Transaction<'c, 'e, S> {
         self
     }
 
+    /// Whether mail data goes by DATA or in chunks (BDAT, RFC 3030). Default: by DATA.
+    pub fn chunking(mut self, chunking: Chunking) -> Self {
+        self.settings.options.chunking = chunking;
+        self
+    }
+
     /// Is called each time the transport took mail data. It must return quickly: it is called from
     /// within the one wait.
     pub fn on_progress(mut self, report: impl FnMut(Progress) + Send + 'e) -> Self {
@@ -132,7 +138,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The options that suit the message. All of it is looked at for them.
     fn suited(&self, message: &Message<'_>, settings: &Settings<'_>) -> TransactionOptions {
         let mut options = settings.options;
-        options.size = message.size();
+        options.size = match settings.body {
+            Some(BodyType::BinaryMime) => message.octets_as_they_are(),
+            _ => message.size(),
+        };
         options.body = match (settings.body, message.octets()) {
             (Some(body), _) => body,
             (None, Some(octets)) if octets.is_ascii() => BodyType::SevenBit,
@@ -186,6 +195,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ) -> Result<Receipt, Error> {
         let started = clock::now();
         let seven_bit = self.must_be_seven_bit(message, &settings);
+        if self.extensions().chunking()
+            && (settings.options.chunking != Chunking::Never
+                || settings.body == Some(BodyType::BinaryMime))
+        {
+            message.gather();
+        }
         let mut payload = Payload {
             size: settings.on_progress.as_ref().and_then(|_| message.size()),
             message: std::mem::replace(message, Message::from(&[])),

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use postbound::{
-    BodyType, Client, Connection, Envelope, Error, FailureKind, LineEndings, Message, Outcome,
-    Phase, Receipt,
+    BodyType, Chunking, Client, Connection, Envelope, Error, FailureKind, LineEndings, Message,
+    Outcome, Phase, Receipt,
 };
 use postbound_simnet::net::mem::{Network, Stream};
 use postbound_simnet::{Double, Plan, Script};
@@ -303,5 +303,91 @@ fn every_call_can_be_moved_to_another_task() {
         connection.quit(Duration::from_secs(1)).await;
         let again = client.send(&envelope, "x", Duration::from_secs(1)).await?;
         Ok::<_, Error>((receipt, again))
+    });
+}
+
+/// Offers what RFC 3030 has.
+fn chunking() -> Network {
+    let script = Script::default().with("CHUNKING").with("BINARYMIME");
+    Network::new(Double::new(Plan::healthy()).with_script(script))
+}
+
+/// The commands that announce chunks, as the server saw them.
+fn chunks(network: &Network) -> Vec<String> {
+    let trace = network.double().trace().to_string();
+    let lines = trace.lines().filter_map(|line| line.split_once("BDAT "));
+    lines
+        .map(|(_, rest)| rest.trim_end_matches(['"', '\\']).to_owned())
+        .collect()
+}
+
+async fn send_in_chunks(network: &Network, most: Chunking, message: Message<'_>) -> Receipt {
+    let client = Client::builder("mx.example", 25)
+        .connector(network.connector())
+        .chunking(most)
+        .build()
+        .unwrap();
+    let bounds = Duration::from_secs(600);
+    client.send(&envelope(), message, bounds).await.unwrap()
+}
+
+#[test]
+fn a_message_in_memory_goes_in_one_chunk_or_in_as_many_as_one_asks_for() {
+    let message = b"Subject: x\r\n\r\n.hidden\r\nunended";
+    let arrived = [message.as_slice(), b"\r\n"].concat();
+    for (most, count) in [(Chunking::IF_OFFERED, 1), (Chunking::UpTo(10), 3)] {
+        paused(async {
+            let network = chunking();
+            let receipt = send_in_chunks(&network, most, message.into()).await;
+            assert_eq!(receipt.octets(), arrived.len() as u64);
+            assert_eq!(mailbox(&network), [arrived.as_slice()]);
+            assert_eq!(chunks(&network).len(), count, "{:?}", chunks(&network));
+        });
+    }
+}
+
+#[test]
+fn a_reader_s_octets_are_gathered_into_chunks() {
+    let pieces = || {
+        let line = b"0123456789abcde\n".repeat(64);
+        Pieces((0..600).map(|_| Ok(line.clone())).collect())
+    };
+    paused(async {
+        // 600 KiB of lines that end with LF: two whole chunks of 256 KiB, and the rest.
+        let network = chunking();
+        let whole = b"0123456789abcde\r\n".repeat(64 * 600);
+        send_in_chunks(&network, Chunking::IF_OFFERED, Message::reader(pieces())).await;
+        assert!(mailbox(&network) == [whole.as_slice()]);
+        let said = chunks(&network);
+        assert_eq!(said.len(), 3, "{said:?}");
+        // Of an unknown length that ends just there: a last one of nothing.
+        let network = chunking();
+        let mut exact = pieces();
+        exact.0.truncate(256);
+        send_in_chunks(&network, Chunking::IF_OFFERED, Message::reader(exact)).await;
+        let said = chunks(&network);
+        assert!(said.len() == 2 && said[1].starts_with("0 LAST"), "{said:?}");
+    });
+}
+
+#[test]
+fn binary_mail_data_arrives_octet_for_octet() {
+    paused(async {
+        let network = chunking();
+        let message = b"Subject: x\r\n\r\n\x00\n.\r\r\n.\xff";
+        let envelope = envelope();
+        let mut connection = connect(&network).await;
+        let transaction = connection.transaction(&envelope).unwrap();
+        let bounds = Duration::from_secs(60);
+        transaction
+            .body(BodyType::BinaryMime)
+            .send(message, bounds)
+            .await
+            .unwrap();
+        assert_eq!(mailbox(&network), [message]);
+        assert_eq!(
+            parameters(&network),
+            format!("SIZE={} BODY=BINARYMIME", message.len())
+        );
     });
 }

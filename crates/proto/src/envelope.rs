@@ -155,6 +155,34 @@ pub enum BodyType {
     /// Octets over 127 occur: `BODY=8BITMIME` is declared, and a server without that extension
     /// gets nothing.
     EightBitMime,
+    /// Any octets, not in lines (RFC 3030 §3): `BODY=BINARYMIME` is declared, not one octet is
+    /// changed, and they go by BDAT whatever [`Chunking`] says. A server without BINARYMIME and
+    /// CHUNKING gets nothing.
+    BinaryMime,
+}
+
+/// Whether mail data goes by DATA or in chunks of announced length (BDAT, RFC 3030).
+///
+/// In chunks nothing is stuffed and no DATA has to be answered, and a server that does not want the
+/// message says so after one chunk. Line endings are treated as they are for DATA. Where the server
+/// offers PIPELINING, chunks are sent without waiting for the replies to those before, up to
+/// [`Limits::pipeline_window`](crate::Limits::pipeline_window), but for the last one: it waits for
+/// them all, so that whatever comes of another chunk the message is definitely not accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Chunking {
+    /// By DATA: what every server knows best.
+    #[default]
+    Never,
+    /// By BDAT where the server offers CHUNKING, in chunks of at most this many octets of the
+    /// message before its line endings are looked at, at least 1.
+    UpTo(u32),
+}
+
+impl Chunking {
+    /// By BDAT where the server offers it, each part of the source in one chunk: a message in memory
+    /// is a single one.
+    pub const IF_OFFERED: Self = Self::UpTo(u32::MAX);
 }
 
 /// How one mail transaction is run.
@@ -165,6 +193,8 @@ pub struct TransactionOptions {
     pub require: Require,
     /// What the mail data is made of.
     pub body: BodyType,
+    /// Whether it goes in chunks.
+    pub chunking: Chunking,
     /// The message's size as RFC 1870 counts it, if known: declared to a server that offers SIZE,
     /// and refused here, before anything is sent, if it exceeds the server's maximum.
     pub size: Option<u64>,

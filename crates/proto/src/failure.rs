@@ -172,6 +172,8 @@ pub enum Unsupported {
     },
     /// The message has octets over 127 and the server does not offer 8BITMIME (RFC 6152).
     EightBitMime,
+    /// The message is not in lines and the server does not offer BINARYMIME and CHUNKING (RFC 3030).
+    BinaryMime,
     /// A path or the header section has characters outside US-ASCII and the server does not offer
     /// SMTPUTF8 (RFC 6531). A domain alone is no reason: it is sent in its US-ASCII form.
     SmtpUtf8,
@@ -309,6 +311,9 @@ impl fmt::Display for Unsupported {
             ),
             Self::EightBitMime => f.write_str(
                 "the message has octets over 127 and the server does not offer 8BITMIME; encode it as quoted-printable or base64",
+            ),
+            Self::BinaryMime => f.write_str(
+                "the message is not in lines and the server does not offer BINARYMIME and CHUNKING; encode it as base64",
             ),
             Self::SmtpUtf8 => f.write_str(
                 "a path or the header section has characters outside US-ASCII and the server does not offer SMTPUTF8; use US-ASCII",

@@ -116,7 +116,8 @@ mod worst_case;
 
 pub use bounds::Bounds;
 pub use envelope::{
-    BodyType, Envelope, NoRecipients, Recipient, RecipientStatus, Require, TransactionOptions,
+    BodyType, Chunking, Envelope, NoRecipients, Recipient, RecipientStatus, Require,
+    TransactionOptions,
 };
 pub use failure::{
     CertificateProblem, DomainProblem, Failure, FailureKind, Limit, ProtocolError, TlsProblem,

@@ -69,10 +69,22 @@ impl Piece {
 /// Pieces prepared at once.
 const PIECES: usize = 64;
 
+/// How a message goes over the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Behind DATA: lines, with transparency and the end of mail data.
+    Transparent,
+    /// In chunks (RFC 3030): lines as they are.
+    Lines,
+    /// In chunks, and not in lines at all: not one octet is changed.
+    Binary,
+}
+
 /// Turns a message, chunk by chunk, into slices to write: ranges of the chunk itself and the few
 /// octets that transparency adds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Encoder {
+    form: Form,
     line_endings: LineEndings,
     at: At,
     pieces: VecDeque<Piece>,
@@ -90,7 +102,23 @@ impl Encoder {
     /// An encoder at the start of a message.
     #[must_use]
     pub fn new(line_endings: LineEndings) -> Self {
+        Self::of(Form::Transparent, line_endings)
+    }
+
+    /// Lines without transparency and without an end of mail data, as BDAT takes them. The last one
+    /// ends with CRLF all the same, so that the message is the one that DATA would send.
+    pub(crate) fn lines(line_endings: LineEndings) -> Self {
+        Self::of(Form::Lines, line_endings)
+    }
+
+    /// Every octet as it is (BINARYMIME).
+    pub(crate) fn binary() -> Self {
+        Self::of(Form::Binary, LineEndings::Normalize)
+    }
+
+    fn of(form: Form, line_endings: LineEndings) -> Self {
         Self {
+            form,
             line_endings,
             at: At::LineStart,
             pieces: VecDeque::new(),
@@ -122,15 +150,18 @@ impl Encoder {
             self.step(chunk)?;
         }
         if last && self.position >= chunk.len() && !self.terminated && self.pieces.len() < PIECES {
-            let end: &[u8] = match self.at {
-                At::LineStart => b".\r\n",
-                At::InLine => b"\r\n.\r\n",
-                At::HeldCr => {
-                    self.bare(self.position.saturating_sub(1))?;
-                    b"\r\n.\r\n"
-                }
+            if self.at == At::HeldCr {
+                self.bare_behind()?;
+            }
+            let end: &[u8] = match (self.form, self.at) {
+                (Form::Transparent, At::LineStart) => b".\r\n",
+                (Form::Transparent, _) => b"\r\n.\r\n",
+                (_, At::LineStart) => b"",
+                (_, _) => b"\r\n",
             };
-            self.push(Piece::Static(end));
+            if !end.is_empty() {
+                self.push(Piece::Static(end));
+            }
             self.terminated = true;
         }
         Ok(())
@@ -139,7 +170,12 @@ impl Encoder {
     /// Prepares the next piece or two.
     fn step(&mut self, chunk: &[u8]) -> Result<(), BareLineEnding> {
         let rest = chunk.get(self.position..).unwrap_or_default();
+        let transparent = self.form == Form::Transparent;
         match self.at {
+            _ if self.form == Form::Binary => {
+                self.push(Piece::Chunk(self.position..chunk.len()));
+                self.position = chunk.len();
+            }
             At::HeldCr => {
                 if rest.first() == Some(&b'\n') {
                     self.position += 1;
@@ -150,12 +186,12 @@ impl Encoder {
                 self.push(Piece::Static(b"\r\n"));
                 self.at = At::LineStart;
             }
-            At::LineStart if rest.first() == Some(&b'.') => {
+            At::LineStart if transparent && rest.first() == Some(&b'.') => {
                 self.push(Piece::Static(b"."));
                 self.at = At::InLine;
             }
             At::LineStart | At::InLine => {
-                let clean = clean_run(rest, self.at == At::LineStart);
+                let clean = clean_run(rest, self.at == At::LineStart, transparent);
                 if clean.octets > 0 {
                     self.push(Piece::Chunk(self.position..self.position + clean.octets));
                     self.position += clean.octets;
@@ -285,8 +321,9 @@ struct CleanRun {
     at: At,
 }
 
-/// The longest prefix without a bare CR, a bare LF or a dot that has to be stuffed.
-fn clean_run(octets: &[u8], at_line_start: bool) -> CleanRun {
+/// The longest prefix without a bare CR, a bare LF or, with transparency, a dot that has to be
+/// stuffed.
+fn clean_run(octets: &[u8], at_line_start: bool, transparent: bool) -> CleanRun {
     let mut run = CleanRun {
         octets: 0,
         at: if at_line_start {
@@ -298,7 +335,7 @@ fn clean_run(octets: &[u8], at_line_start: bool) -> CleanRun {
     while let Some(rest) = octets.get(run.octets..)
         && !rest.is_empty()
     {
-        if run.at == At::LineStart && rest.first() == Some(&b'.') {
+        if transparent && run.at == At::LineStart && rest.first() == Some(&b'.') {
             return run;
         }
         let clean = scan::clean_prefix(rest);

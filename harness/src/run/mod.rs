@@ -10,7 +10,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use postbound::{
-    Bounds, CancellationToken, Client, Connector, Envelope, Error, FailureKind, Receipt, Require,
+    Bounds, CancellationToken, Client, Connector, Envelope, Error, FailureKind, Receipt,
 };
 use simnet::Double;
 use simnet::net::Backend;
@@ -63,7 +63,7 @@ async fn call_over<C: Connector>(
     let begun = Instant::now();
     let bounds = case.bounds(&token);
     let result = if case.again {
-        twice(&client, &envelope, &message, bounds, case.require()).await
+        twice(&client, case, &envelope, &message, bounds).await
     } else {
         client.send(&envelope, &message, bounds).await
     };
@@ -77,15 +77,18 @@ async fn call_over<C: Connector>(
 /// Sends over one connection, and once more over the same one if it is at rest after a refusal.
 async fn twice<C: Connector>(
     client: &Client<C>,
+    case: &Case,
     envelope: &Envelope,
     message: &[u8],
     bounds: Bounds,
-    require: Require,
 ) -> Result<Receipt, Error> {
     let mut connection = client.connect(bounds.clone()).await?;
     let mut result = Err(None);
     for _ in 0..2 {
-        let transaction = connection.transaction(envelope)?.require(require);
+        let transaction = connection
+            .transaction(envelope)?
+            .require(case.require())
+            .chunking(case.chunks());
         match transaction.send(message, bounds.clone()).await {
             Ok(receipt) => {
                 result = Ok(receipt);

@@ -49,6 +49,8 @@ pub(super) struct Armed {
     since: Instant,
     /// When the current occasion ends: never moved by an octet that arrives.
     at: Instant,
+    /// Octets of mail data that were taken before it.
+    before: u64,
 }
 
 /// `now + limit`, which can't overflow on any clock that a computer has.
@@ -63,7 +65,14 @@ impl Armed {
             limit,
             since: now,
             at: later(now, limit),
+            before: 0,
         }
+    }
+
+    /// So many octets of mail data were taken already.
+    pub(super) const fn behind(mut self, octets: u64) -> Self {
+        self.before = octets;
+        self
     }
 
     pub(super) const fn at(&self) -> Instant {
@@ -78,10 +87,10 @@ impl Armed {
     /// all of them have to keep up with the minimum rate.
     pub(super) fn credit(&mut self, timeouts: &Timeouts, octets: u64, now: Instant) {
         let block = later(now, self.limit);
-        let whole = later(
-            self.since,
-            self.limit.saturating_add(timeouts.transfer(octets)),
-        );
+        let transfer = timeouts
+            .transfer(octets)
+            .saturating_sub(timeouts.transfer(self.before));
+        let whole = later(self.since, self.limit.saturating_add(transfer));
         self.at = block.min(whole);
     }
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use super::mail_data::MailData;
 use super::transaction::{Queued, Transaction};
 use super::{Armed, Bounds, Command, Expected, Job, Line, Session};
-use crate::envelope::{BodyType, Envelope, Require, TransactionOptions};
+use crate::envelope::{BodyType, Chunking, Envelope, Require, TransactionOptions};
 use crate::ext::Extensions;
 use crate::failure::{Failure, FailureKind, Limit, ProtocolError, Unsupported};
 use crate::reader::ReplyReader;
-use crate::transparency::Encoder;
 use crate::{Outcome, Phase};
 
 /// Room in a line for a command's words and common parameters.
@@ -98,7 +98,15 @@ impl Session {
         })?;
         self.transactions = self.transactions.saturating_add(1);
         let mail = self.mail_line(envelope, options);
-        Ok(Transaction::new(envelope, options, mail))
+        let mut transaction = Transaction::new(envelope, options, mail);
+        if self.extensions.chunking() {
+            transaction.chunked = match (options.chunking, options.body) {
+                (Chunking::UpTo(octets), _) => Some(octets),
+                (Chunking::Never, BodyType::BinaryMime) => Some(u32::MAX),
+                (Chunking::Never, _) => None,
+            };
+        }
+        Ok(transaction)
     }
 
     fn mail_line(&self, envelope: &Envelope, options: TransactionOptions) -> String {
@@ -114,6 +122,7 @@ impl Session {
         mail.push_str(match options.body {
             BodyType::SevenBit => "",
             BodyType::EightBitMime => " BODY=8BITMIME",
+            BodyType::BinaryMime => " BODY=BINARYMIME",
         });
         if needs_smtputf8(envelope) {
             mail.push_str(" SMTPUTF8");
@@ -135,6 +144,9 @@ impl Session {
         }
         if options.body == BodyType::EightBitMime && !offered.eight_bit_mime() {
             return Err(Unsupported::EightBitMime);
+        }
+        if options.body == BodyType::BinaryMime && !offered.binary_mime() {
+            return Err(Unsupported::BinaryMime);
         }
         if let (Some(size), Some(limit)) = (options.size, offered.size())
             && let Some(maximum) = limit.maximum()
@@ -208,17 +220,15 @@ impl Session {
     /// A phase starts: its limit runs from here and no octet moves it.
     pub(super) fn arm(&mut self, phase: Phase, now: Instant) {
         self.disarm(now);
-        let limit = match (&self.job, phase) {
-            (Job::Transaction(transaction), Phase::DataTermination) => {
-                let octets = transaction
-                    .encoder
-                    .as_ref()
-                    .map_or(0, Encoder::octets_taken);
-                self.config.timeouts.data_termination(octets)
-            }
+        let octets = match &self.job {
+            Job::Transaction(transaction) => transaction.octets_taken(),
+            _ => 0,
+        };
+        let limit = match phase {
+            Phase::DataTermination => self.config.timeouts.data_termination(octets),
             _ => self.config.timeouts.of(phase),
         };
-        self.armed = Some(Armed::new(phase, limit, now));
+        self.armed = Some(Armed::new(phase, limit, now).behind(octets));
     }
 
     /// Says EHLO.
@@ -259,7 +269,7 @@ impl Session {
         loop {
             // RFC 2920 §3.1: behind the mail data the next group may begin.
             let (transaction, ahead) = match (&mut self.job, &mut self.following) {
-                (Job::Transaction(current), Some(next)) if pipelining && current.last_chunk => {
+                (Job::Transaction(current), Some(next)) if pipelining && current.all_given => {
                     (next, true)
                 }
                 (Job::Transaction(current), _) => (current, false),
@@ -293,6 +303,11 @@ impl Session {
                         }
                         line.push_str("\r\n");
                         (Cow::Owned(line), Command::Rcpt(next))
+                    } else if transaction.chunked.is_some()
+                        && (ahead || !self.expected.is_empty() || !transaction.wants_data())
+                    {
+                        // Behind nothing that is not answered: a chunk can't be taken back.
+                        return;
                     } else if transaction.may_queue_data() {
                         if reserve_is_broken && ahead {
                             return;
@@ -303,6 +318,10 @@ impl Session {
                             return;
                         }
                         transaction.queued = Queued::Data;
+                        if transaction.begin_chunks() {
+                            self.arm(Phase::DataBlock, now);
+                            return;
+                        }
                         (Cow::Borrowed("DATA\r\n"), Command::Data)
                     } else {
                         return;
@@ -324,18 +343,56 @@ impl Session {
         let Job::Transaction(transaction) = &mut self.job else {
             return;
         };
-        transaction.last_chunk = last;
+        transaction.last_piece = last;
         transaction.needs_chunk = false;
-        let Some(encoder) = &mut transaction.encoder else {
+        let Some(mail_data) = &mut transaction.mail_data else {
             return;
         };
-        encoder.next_chunk();
-        if let Err(error) = encoder.prepare(chunk, last) {
+        mail_data.next_source();
+        if let Err(error) = mail_data.prepare(chunk, last) {
             self.fail(FailureKind::Message(error), None, now);
             return;
         }
         // A chunk may be absorbed whole, such as one CR that waits for what follows it.
-        transaction.needs_chunk = !last && encoder.consumed(chunk) && encoder.pending() == 0;
+        transaction.needs_chunk = !last && mail_data.consumed(chunk) && mail_data.pending() == 0;
+        if let MailData::Data(_) = mail_data {
+            transaction.all_given = last;
+        }
+        self.grant_chunk(now);
+        if last {
+            self.fill(now);
+        }
+    }
+
+    /// Lets the chunk that is prepared leave, if it may: the last one once every other is answered,
+    /// any other where the window has room.
+    pub(super) fn grant_chunk(&mut self, now: Instant) {
+        let under_way: usize = self.expected.iter().map(|e| e.octets).sum();
+        let window = self.config.limits.pipeline_window.max(1);
+        let pipelining = self.extensions.pipelining();
+        let idle = self.expected.is_empty();
+        let Job::Transaction(transaction) = &mut self.job else {
+            return;
+        };
+        let Some(MailData::Chunks(chunks)) = &mut transaction.mail_data else {
+            return;
+        };
+        let Some(last) = chunks.held().filter(|_| transaction.refusal.is_none()) else {
+            return;
+        };
+        if !idle && (last || !pipelining || under_way >= window) {
+            return;
+        }
+        let (command, end) = chunks.grant();
+        let (octets, line) = (command.len(), String::from_utf8_lossy(command).into_owned());
+        transaction.all_given = last;
+        self.show(|| Line::Said(line.trim_end().to_owned()), now);
+        self.expected.push_back(Expected {
+            command: Command::Chunk { last },
+            phase: Phase::DataBlock,
+            octets,
+            end,
+        });
         if last {
             self.fill(now);
         }
@@ -351,32 +408,35 @@ impl Session {
         else {
             return;
         };
-        let Some(encoder) = &mut transaction.encoder else {
+        let Some(mail_data) = &mut transaction.mail_data else {
             return;
         };
-        encoder.taken(count);
+        mail_data.taken(count);
         if let Some(armed) = armed
             && count > 0
         {
-            armed.credit(&config.timeouts, encoder.octets_taken(), now);
+            armed.credit(&config.timeouts, mail_data.octets_taken(), now);
         }
-        if encoder.is_finished() {
+        if mail_data.is_finished() {
             // From here on the server may have the message.
             transaction.outcome = Outcome::Ambiguous;
-            let octets = encoder.octets_taken();
+            let octets = mail_data.octets_taken();
             self.show(|| Line::MailData(octets), now);
             if let Some(expected) = self.expected.front_mut() {
                 expected.phase = Phase::DataTermination;
             }
             self.arm(Phase::DataTermination, now);
-        } else if encoder.needs_prepare(chunk, transaction.last_chunk)
-            && let Err(error) = encoder.prepare(chunk, transaction.last_chunk)
+            return;
+        }
+        let last = transaction.last_piece;
+        if mail_data.needs_prepare(chunk, last)
+            && let Err(error) = mail_data.prepare(chunk, last)
         {
             self.fail(FailureKind::Message(error), None, now);
-        } else {
-            transaction.needs_chunk =
-                !transaction.last_chunk && encoder.pending() == 0 && encoder.consumed(chunk);
+            return;
         }
+        transaction.needs_chunk = !last && mail_data.pending() == 0 && mail_data.consumed(chunk);
+        self.grant_chunk(now);
     }
 
     /// Whether DATA waits for the replies to RCPT.
@@ -406,7 +466,7 @@ impl Command {
             Self::Mail => Phase::Mail,
             Self::Rcpt(_) => Phase::Rcpt,
             Self::Data => Phase::DataInitiation,
-            Self::MailData => Phase::DataBlock,
+            Self::MailData | Self::Chunk { .. } => Phase::DataBlock,
             Self::Rset => Phase::Reset,
             Self::Quit => Phase::Quit,
         }

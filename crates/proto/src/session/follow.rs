@@ -54,7 +54,12 @@ impl Session {
         let Some(next) = self.following.take() else {
             return;
         };
-        let mail_data = |expected: &super::Expected| expected.command == Command::MailData;
+        let mail_data = |expected: &super::Expected| {
+            matches!(
+                expected.command,
+                Command::MailData | Command::Chunk { last: true }
+            )
+        };
         if self.expected.front().is_some_and(mail_data) {
             self.expected.pop_front();
         }

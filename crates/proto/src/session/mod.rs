@@ -1,10 +1,12 @@
 //! The client's side of one SMTP connection, as a value.
 
 mod auth;
+mod chunks;
 mod clock;
 mod commands;
 mod follow;
 mod line;
+mod mail_data;
 mod out;
 mod replies;
 mod transaction;
@@ -142,6 +144,10 @@ enum Command {
     Rcpt(usize),
     Data,
     MailData,
+    /// BDAT, up to the last octet of its chunk.
+    Chunk {
+        last: bool,
+    },
     Rset,
     Quit,
 }
@@ -409,13 +415,13 @@ impl Session {
         let broken = self.bounds.before_commit().is_some_and(|until| now > until);
         let mut count = 0;
         if let Job::Transaction(transaction) = &self.job
-            && let Some(encoder) = transaction.mail_data()
+            && let Some(mail_data) = transaction.mail_data()
         {
             if broken {
                 return 0;
             }
-            count = encoder.slices(chunk, slices);
-            if !encoder.ends_with(count) {
+            count = mail_data.slices(chunk, slices);
+            if !mail_data.ends_with(count) {
                 return count;
             }
         }
@@ -431,9 +437,9 @@ impl Session {
     pub fn transmitted(&mut self, count: usize, chunk: &[u8], now: Instant) {
         let mut commands = count;
         if let Job::Transaction(transaction) = &self.job
-            && let Some(encoder) = transaction.mail_data()
+            && let Some(mail_data) = transaction.mail_data()
         {
-            let mail_data = count.min(encoder.pending());
+            let mail_data = count.min(mail_data.pending());
             commands -= mail_data;
             self.mail_data_transmitted(mail_data, chunk, now);
         }

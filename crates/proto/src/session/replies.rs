@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
+use super::chunks::Stop;
+use super::mail_data::MailData;
 use super::transaction::{Acceptance, Queued, Transaction};
-use super::{Command, Completed, Job, Session};
+use super::{Command, Completed, Expected, Job, Session};
 use crate::envelope::Recipient;
 use crate::ext::Extensions;
 use crate::failure::{Failure, FailureKind, ProtocolError, Unsupported};
@@ -24,7 +26,12 @@ impl Session {
             self.fail(FailureKind::Refused, Some(reply), now);
             return;
         }
-        let Some(expected) = self.expected.front().copied() else {
+        let front = self.expected.front().copied();
+        if self.is_in_chunks() {
+            self.settle_chunk(front, reply, now);
+            return;
+        }
+        let Some(expected) = front else {
             self.fail(
                 FailureKind::Protocol(ProtocolError::Early),
                 Some(reply),
@@ -69,7 +76,7 @@ impl Session {
             Command::Mail | Command::Rcpt(_) | Command::Data => {
                 self.settle_command(expected.command, reply, now);
             }
-            Command::MailData => {}
+            Command::MailData | Command::Chunk { .. } => {}
         }
     }
 
@@ -171,7 +178,8 @@ impl Session {
             Command::Data if positive => {
                 transaction.decide_recipients();
                 if transaction.wants_data() {
-                    transaction.encoder = Some(Encoder::new(transaction.options.line_endings));
+                    let encoder = Encoder::new(transaction.options.line_endings);
+                    transaction.mail_data = Some(MailData::Data(encoder));
                     transaction.needs_chunk = true;
                     self.expect(Command::MailData, 0, now);
                 } else {
@@ -238,6 +246,56 @@ impl Session {
         self.go_on(now);
     }
 
+    /// Whether the mail data goes by BDAT and has begun to.
+    fn is_in_chunks(&self) -> bool {
+        matches!(&self.job, Job::Transaction(transaction)
+            if matches!(transaction.mail_data, Some(MailData::Chunks(_))))
+    }
+
+    /// A reply while mail data goes by BDAT: to the chunk that waits for one the longest.
+    fn settle_chunk(&mut self, front: Option<Expected>, reply: Reply, now: Instant) {
+        let Job::Transaction(transaction) = &mut self.job else {
+            return;
+        };
+        let Some(MailData::Chunks(chunks)) = &mut transaction.mail_data else {
+            return;
+        };
+        let code = reply.code();
+        let left = front.is_some_and(|chunk| chunks.has_left(chunk.end));
+        match front.map(|chunk| chunk.command) {
+            Some(Command::Chunk { last: false }) if left => {}
+            // To the last one, or to none that has left whole.
+            _ => {
+                self.settle_mail_data(reply, now);
+                return;
+            }
+        }
+        if !code.is_completion() && !code.is_negative() {
+            let kind = FailureKind::Protocol(ProtocolError::Unexpected);
+            self.fail(kind, Some(reply), now);
+            return;
+        }
+        self.expected.pop_front();
+        if code.is_negative() && transaction.refusal.is_none() {
+            // RFC 3030 §2: the transaction has failed, and no further chunk may be sent.
+            transaction.refusal = Some((Phase::DataBlock, reply));
+            transaction.needs_chunk = false;
+            match chunks.stop() {
+                Stop::Clean => {}
+                Stop::Granted => {
+                    self.expected.pop_back();
+                }
+                Stop::HalfSaid => {
+                    self.fail_at(Phase::DataBlock, FailureKind::Refused, None, now);
+                    return;
+                }
+            }
+        }
+        self.arm(Phase::DataBlock, now);
+        self.grant_chunk(now);
+        self.end_refused(now);
+    }
+
     fn settle_mail_data(&mut self, reply: Reply, now: Instant) {
         let Job::Transaction(transaction) = &mut self.job else {
             return;
@@ -254,10 +312,7 @@ impl Session {
             self.fail(kind, Some(reply), now);
         } else if code.is_completion() {
             let recipients = transaction.take_recipients(Outcome::Accepted);
-            let octets = transaction
-                .encoder
-                .as_ref()
-                .map_or(0, Encoder::octets_taken);
+            let octets = transaction.octets_taken();
             self.complete(
                 |timings| {
                     Completed::Accepted(Box::new(Acceptance {
@@ -338,7 +393,9 @@ impl Command {
             Self::Ehlo | Self::Helo => code == ReplyCode::OK,
             Self::Auth => matches!(code.get(), 235 | 334),
             Self::Quit => true,
-            Self::Mail | Self::Rcpt(_) | Self::MailData | Self::Rset => code.is_completion(),
+            Self::Mail | Self::Rcpt(_) | Self::MailData | Self::Chunk { .. } | Self::Rset => {
+                code.is_completion()
+            }
         }
     }
 }

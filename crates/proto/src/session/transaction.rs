@@ -1,11 +1,15 @@
 //! One mail transaction: what is still to be said, what was answered, what became of the message.
 
-use crate::envelope::{Envelope, Recipient, RecipientStatus, Require, TransactionOptions};
+use crate::envelope::{
+    BodyType, Envelope, Recipient, RecipientStatus, Require, TransactionOptions,
+};
 use crate::parameters::RcptParameters;
-use crate::transparency::Encoder;
 use crate::{Outcome, Phase, Reply};
 
 use super::Timings;
+use super::chunks::Chunks;
+use super::mail_data::MailData;
+use crate::transparency::Encoder;
 
 /// What a finished transaction says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,9 +35,14 @@ pub(super) struct Transaction {
     pub(super) queued: Queued,
     pub(super) mail_accepted: bool,
     pub(super) refusal: Option<(Phase, Reply)>,
-    pub(super) encoder: Option<Encoder>,
-    pub(super) last_chunk: bool,
+    /// Octets of the source in one chunk, at most, if the mail data goes by BDAT.
+    pub(super) chunked: Option<u32>,
+    pub(super) mail_data: Option<MailData>,
+    /// The last piece of the source is the current one.
+    pub(super) last_piece: bool,
     pub(super) needs_chunk: bool,
+    /// What comes behind the mail data may be said.
+    pub(super) all_given: bool,
     pub(super) outcome: Outcome,
 }
 
@@ -66,18 +75,39 @@ impl Transaction {
             queued: Queued::Nothing,
             mail_accepted: false,
             refusal: None,
-            encoder: None,
-            last_chunk: false,
+            chunked: None,
+            mail_data: None,
+            last_piece: false,
             needs_chunk: false,
+            all_given: false,
             outcome: Outcome::NotAccepted,
         }
     }
 
-    /// The encoder while mail data is being written.
-    pub(super) fn mail_data(&self) -> Option<&Encoder> {
-        self.encoder
+    /// The mail data while it is being written.
+    pub(super) fn mail_data(&self) -> Option<&MailData> {
+        self.mail_data
             .as_ref()
-            .filter(|encoder| !encoder.is_finished())
+            .filter(|mail_data| !mail_data.is_finished())
+    }
+
+    /// Octets of mail data that were taken.
+    pub(super) fn octets_taken(&self) -> u64 {
+        self.mail_data.as_ref().map_or(0, MailData::octets_taken)
+    }
+
+    /// Begins the mail data by BDAT, if that is how it goes.
+    pub(super) fn begin_chunks(&mut self) -> bool {
+        let Some(most) = self.chunked else {
+            return false;
+        };
+        let encoder = match self.options.body {
+            BodyType::BinaryMime => Encoder::binary(),
+            _ => Encoder::lines(self.options.line_endings),
+        };
+        self.mail_data = Some(MailData::Chunks(Chunks::new(encoder, most)));
+        self.needs_chunk = true;
+        true
     }
 
     pub(super) fn settle_recipient(&mut self, index: usize, reply: Reply) {

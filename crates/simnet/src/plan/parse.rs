@@ -224,14 +224,16 @@ impl<'a> Cursor<'a> {
                 self.fail("another phase: the client waits for itself here and for no peer")
             }
             ("tls-handshake", None) => Ok(Rule::Tls(self.tls()?)),
-            ("link" | "proxy" | "resolve" | "tls-handshake", _) | ("data-block", Some(_)) => {
+            ("link" | "proxy" | "resolve" | "tls-handshake", _) => {
                 self.at = start;
                 self.fail("the place without a number")
             }
             ("connect", address) => self.connect(address),
             _ => match word.parse::<Phase>() {
                 Ok(phase) => {
-                    if let Some(intake) = self.intake(phase)? {
+                    if phase == Phase::DataBlock
+                        && let Some(intake) = self.intake(nth.is_some())?
+                    {
                         return Ok(intake);
                     }
                     let fault = self.server(Some(phase))?;
@@ -303,11 +305,14 @@ impl<'a> Cursor<'a> {
         Ok(Rule::Connect { address, fault })
     }
 
-    fn intake(&mut self, phase: Phase) -> Result<Option<Rule>, PlanError> {
-        if phase != Phase::DataBlock {
-            return Ok(None);
-        }
+    /// How mail data is taken in, or nothing: a reply to one of its chunks.
+    fn intake(&mut self, numbered: bool) -> Result<Option<Rule>, PlanError> {
+        let start = self.at;
         let word = self.word();
+        if numbered && matches!(word, "stop" | "trickle" | "interrupt") {
+            self.at = start;
+            return self.fail("what is said to this chunk: mail data is taken in as a whole");
+        }
         Ok(Some(Rule::Intake(match word {
             "stop" => {
                 self.keyword("after")?;
@@ -336,10 +341,8 @@ impl<'a> Cursor<'a> {
                 }
             }
             _ => {
-                return self.back(
-                    word,
-                    "stop after OCTETS, trickle OCTETS every TIME or interrupt after OCTETS; CLAUSES",
-                );
+                self.at = start;
+                return Ok(None);
             }
         })))
     }

@@ -48,6 +48,18 @@ pub fn faults(phase: Phase, scale: Duration) -> Vec<NamedFault> {
     }
 }
 
+/// Every named fault in the replies to chunks of mail data before the last one (RFC 3030). They act
+/// where there are several.
+///
+/// A reply that comes twice is none of them: nothing tells the surplus from the reply to the next
+/// chunk, so that no client can know.
+#[must_use]
+pub fn chunk_faults(scale: Duration) -> Vec<NamedFault> {
+    let mut faults = server(Phase::DataBlock, scale);
+    faults.retain(|fault| fault.name != "twice");
+    faults
+}
+
 /// Every named fault of the network itself.
 #[must_use]
 pub fn link_faults(scale: Duration) -> Vec<NamedFault> {

@@ -173,7 +173,7 @@ impl Rules {
 
     /// What the server does on this occasion, if a rule says so.
     pub(crate) fn strike(&self, occasion: &Occasion<'_>) -> Option<ServerFault> {
-        match self.look(occasion)? {
+        match self.look(occasion, false)? {
             Rule::Server { fault, .. } => Some(fault),
             _ => None,
         }
@@ -181,17 +181,18 @@ impl Rules {
 
     /// How it takes in mail data, if a rule says so.
     pub(crate) fn intake(&self, occasion: &Occasion<'_>) -> Option<IntakeFault> {
-        match self.look(occasion)? {
+        match self.look(occasion, true)? {
             Rule::Intake(fault) => Some(fault),
             _ => None,
         }
     }
 
-    fn look(&self, occasion: &Occasion<'_>) -> Option<Rule> {
+    fn look(&self, occasion: &Occasion<'_>, intake: bool) -> Option<Rule> {
         let mut state = self.state();
         let entry = state
             .entries
             .iter_mut()
+            .filter(|entry| matches!(entry.rule.split().1, Rule::Intake(_)) == intake)
             .find_map(|entry| entry.strikes(occasion).then_some(entry))?;
         Some(entry.rule.split().1.clone())
     }

@@ -1,6 +1,7 @@
 //! The dialogue: which command is answered how, and what the client must not do.
 
 mod auth;
+mod chunks;
 #[cfg(feature = "tls")]
 mod secure;
 
@@ -11,7 +12,8 @@ use proto::Phase;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
-use super::mail_data::MailData;
+use self::chunks::Chunks;
+use super::mail_data::{MailData, Taker};
 use super::parameters::{self, Body, Mail};
 use super::wire::{Wire, reply};
 use super::{Abort, Double};
@@ -58,6 +60,15 @@ struct Dialogue<'a, S> {
     parameters: Mail,
     /// RCPT commands of the transaction.
     recipients: usize,
+    /// Mail data by BDAT.
+    chunks: Option<Chunks>,
+}
+
+/// How mail data is taken in.
+struct Intake {
+    fault: Option<IntakeFault>,
+    /// The octets of mail data behind which it strikes.
+    due: Option<u64>,
 }
 
 /// Serves one connection to its end.
@@ -82,6 +93,7 @@ where
         envelope: None,
         parameters: Mail::default(),
         recipients: 0,
+        chunks: None,
     };
     let next = dialogue.converse().await;
     let record = |how| double.trace.record(connection, || Event::Ended(how));
@@ -254,7 +266,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             ));
         }
         let last_of_group = !matches!(verb.as_str(), "MAIL" | "RCPT" | "RSET");
-        if !self.wire.buffered().is_empty() {
+        // The octets behind BDAT are its chunk.
+        if !self.wire.buffered().is_empty() && verb != "BDAT" {
             if !self.greeted || !self.offers("PIPELINING") {
                 self.find(format!(
                     "{verb} was not the last command although PIPELINING is not in force"
@@ -271,6 +284,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             "MAIL" => self.mail(rest).await,
             "RCPT" => self.rcpt(rest).await,
             "DATA" => self.data().await,
+            "BDAT" => self.bdat(rest).await,
             "RSET" => {
                 // The client has asked for a new transaction, whatever it is told.
                 self.mail_said = false;
@@ -310,6 +324,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         self.envelope = None;
         self.parameters = Mail::default();
         self.recipients = 0;
+        self.chunks = None;
     }
 
     async fn plain(&mut self, code: u16, text: &str) -> io::Result<Next> {
@@ -436,6 +451,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         if !self.mail_said {
             self.find("DATA before MAIL");
         }
+        if self.parameters.body == Body::BinaryMime {
+            self.find("DATA for mail data that is not in lines");
+        }
+        if self.chunks.is_some() {
+            self.find("DATA behind BDAT");
+            return self.plain(503, "5.5.1 go on with BDAT").await;
+        }
         let refused = self
             .envelope
             .as_ref()
@@ -452,7 +474,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         let most = self.double.script.size.saturating_add(1);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let mut data = MailData::new(most, self.double.keep_wire);
-        if let Some(next) = self.take_mail_data(&mut data).await? {
+        let mut intake = self.intake();
+        if let Some(next) = self.take_mail_data(&mut intake, &mut data).await? {
             return Ok(next);
         }
         let connection = self.wire.connection;
@@ -475,26 +498,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
                 self.find(what);
             }
         }
-        self.end_of_mail_data(data).await
+        let wire = data.wire.unwrap_or_default();
+        self.end_of_mail_data(data.message, wire, true).await
     }
 
-    /// Reads mail data to its end, at the plan's pace. `Some` if the connection ends before.
-    async fn take_mail_data(&mut self, data: &mut MailData) -> io::Result<Option<Next>> {
+    /// How the mail data of this transaction is taken in.
+    fn intake(&self) -> Intake {
         let to = self.accepted();
         let now = self.now(Phase::DataBlock, 1, &to);
         let fault = self.double.rules.intake(&now);
         let fault = fault.or_else(|| self.asked.rules.intake(&now));
-        let fault = fault.as_ref();
-        let mut due = match fault {
+        let due = match &fault {
             Some(IntakeFault::Stop { after, .. } | IntakeFault::Interrupt { after, .. }) => {
                 Some(*after)
             }
             _ => None,
         };
+        Intake { fault, due }
+    }
+
+    /// Reads mail data to its end, at the plan's pace. `Some` if the connection ends before.
+    async fn take_mail_data(
+        &mut self,
+        intake: &mut Intake,
+        data: &mut impl Taker,
+    ) -> io::Result<Option<Next>> {
+        let Intake { fault, due } = intake;
+        let fault = fault.as_ref();
         loop {
-            let room = due.map_or(u64::MAX, |after| after.saturating_sub(data.taken));
+            let room = due.map_or(u64::MAX, |after| after.saturating_sub(data.taken()));
             if room == 0 {
-                due = None;
+                *due = None;
                 match fault {
                     Some(IntakeFault::Stop { heal: None, .. }) => return Ok(Some(Next::Stall)),
                     Some(IntakeFault::Stop {
@@ -528,15 +562,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         }
     }
 
-    /// The end of mail data has arrived: the message is committed before anything is said.
-    async fn end_of_mail_data(&mut self, data: MailData) -> io::Result<Next> {
+    /// The end of mail data has arrived: the message is committed before anything is said, unless a
+    /// chunk of it was refused.
+    async fn end_of_mail_data(
+        &mut self,
+        message: Vec<u8>,
+        wire: Vec<u8>,
+        whole: bool,
+    ) -> io::Result<Next> {
         if !self.wire.buffered().is_empty() && !self.double.script.offers("PIPELINING") {
             self.find("octets follow the end of mail data although PIPELINING is not in force");
         }
         let to = self.accepted();
         let fault = self.strike(Phase::DataTermination, &to);
-        let octets = data.message.len() + data.wire.as_ref().map_or(0, Vec::len);
-        let normal = if data.message.len() as u64 > self.double.script.size {
+        let octets = message.len() + wire.len();
+        let normal = if !whole {
+            chunks::REFUSED.to_vec()
+        } else if message.len() as u64 > self.double.script.size {
             b"552 5.3.4 too large\r\n".to_vec()
         } else if !self.double.ledger.has_room(octets) {
             b"452 4.3.1 the mailbox is full\r\n".to_vec()
@@ -550,8 +592,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         let envelope = self.envelope.take();
         self.forget();
         if let Some(mut delivery) = envelope.filter(|_| commits) {
-            delivery.octets = data.message;
-            delivery.wire = data.wire.unwrap_or_default();
+            delivery.octets = message;
+            delivery.wire = wire;
             self.double.ledger.commit(delivery);
             let connection = self.wire.connection;
             self.double.trace.record(connection, || Event::Committed);
@@ -599,8 +641,8 @@ fn discreet(line: &[u8], secrets: bool) -> (Vec<u8>, bool) {
             };
             ([b"AUTH ", mechanism, rest].concat(), true)
         }
-        b"EHLO" | b"HELO" | b"MAIL" | b"RCPT" | b"DATA" | b"RSET" | b"QUIT" | b"NOOP" | b"HELP"
-        | b"VRFY" => (line.to_vec(), false),
+        b"EHLO" | b"HELO" | b"MAIL" | b"RCPT" | b"DATA" | b"BDAT" | b"RSET" | b"QUIT" | b"NOOP"
+        | b"HELP" | b"VRFY" => (line.to_vec(), false),
         _ if secrets => (b"[a response]".to_vec(), true),
         _ => (line.to_vec(), false),
     }

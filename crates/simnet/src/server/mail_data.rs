@@ -1,5 +1,24 @@
 //! A strict reader of mail data, independent of any client's encoder (RFC 5321 §4.5.2).
 
+/// What takes in mail data.
+pub(super) trait Taker {
+    /// Octets of mail data so far.
+    fn taken(&self) -> u64;
+
+    /// Takes octets up to the end. Says how many it took and whether that was it.
+    fn take(&mut self, octets: &[u8]) -> (usize, bool);
+}
+
+impl Taker for MailData {
+    fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    fn take(&mut self, octets: &[u8]) -> (usize, bool) {
+        self.take(octets)
+    }
+}
+
 /// Where the reader is in the mail data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {

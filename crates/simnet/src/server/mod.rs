@@ -78,6 +78,8 @@ impl Script {
     pub fn full() -> Self {
         [
             "SMTPUTF8",
+            "CHUNKING",
+            "BINARYMIME",
             "DSN",
             "DELIVERBY",
             "MT-PRIORITY",

@@ -7,6 +7,7 @@ pub(super) enum Body {
     #[default]
     SevenBit,
     EightBitMime,
+    BinaryMime,
 }
 
 /// The parameters of MAIL that the server acts on.
@@ -29,10 +30,16 @@ impl Mail {
                     ("SIZE", is_number(value, 20))
                 }
                 "BODY" => {
-                    if upper == "8BITMIME" {
-                        mail.body = Body::EightBitMime;
+                    mail.body = match upper.as_str() {
+                        "8BITMIME" => Body::EightBitMime,
+                        "BINARYMIME" => Body::BinaryMime,
+                        _ => Body::SevenBit,
+                    };
+                    match mail.body {
+                        // RFC 3030 §3: it goes with CHUNKING only.
+                        Body::BinaryMime => ("BINARYMIME", offers("CHUNKING")),
+                        _ => ("8BITMIME", matches!(upper.as_str(), "7BIT" | "8BITMIME")),
                     }
-                    ("8BITMIME", matches!(upper.as_str(), "7BIT" | "8BITMIME"))
                 }
                 "SMTPUTF8" => {
                     mail.smtputf8 = true;
@@ -208,7 +215,7 @@ mod tests {
         for mail in [
             "SIZE",
             "SIZE=x",
-            "BODY=BINARYMIME",
+            "BODY=QUOTED",
             "SMTPUTF8=1",
             "ENVID=",
             "ENVID=a=b",

@@ -29,7 +29,7 @@ pub(super) fn can(plan: &Plan) -> Result<(), &'static str> {
                     | ConnectFault::Blackhole
                     | ConnectFault::After(_)
             ),
-            Rule::Server { phase, fault, .. } => *phase != Phase::DataBlock && knows(fault),
+            Rule::Server { fault, .. } => knows(fault),
             Rule::Intake(IntakeFault::Interrupt { fault, .. }) => knows(fault),
             Rule::Intake(fault) => matches!(
                 fault,

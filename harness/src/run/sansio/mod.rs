@@ -64,6 +64,7 @@ pub fn can(case: &Case) -> Result<(), String> {
         cancel: case.cancel,
         pipelining: case.pipelining,
         eight_bit: case.eight_bit,
+        chunking: case.chunking,
         plan: case.plan.clone(),
         ..Case::default()
     };
@@ -254,6 +255,7 @@ impl Run<'_> {
                 &self.case.plan,
                 Offer {
                     pipelining: self.case.pipelining,
+                    chunking: self.case.chunking.is_some(),
                 },
             ),
         });
@@ -285,6 +287,7 @@ impl Run<'_> {
         let mut options = TransactionOptions::default();
         options.require = self.case.require();
         options.size = Some(self.kept.size);
+        options.chunking = self.case.chunks();
         if self.case.eight_bit {
             options.body = BodyType::EightBitMime;
         }

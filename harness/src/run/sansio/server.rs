@@ -25,6 +25,8 @@ enum Act {
 enum Mode {
     Commands,
     MailData,
+    /// The octets of a chunk: so many are still to come, and whether it is the last one.
+    Chunk(u64, bool),
     Stalled,
     Ended,
 }
@@ -33,6 +35,7 @@ enum Mode {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Offer {
     pub(super) pipelining: bool,
+    pub(super) chunking: bool,
 }
 
 pub(super) struct Server<'a> {
@@ -50,6 +53,8 @@ pub(super) struct Server<'a> {
     mail_said: bool,
     envelope: Option<Envelope>,
     data: MailData,
+    /// Chunks were sent, and whether one of them was refused.
+    chunks: Option<bool>,
     intake: Option<&'a IntakeFault>,
     due: Option<u64>,
     /// What was committed, and under which envelope.
@@ -71,7 +76,8 @@ pub(super) struct Delivery {
     pub(super) octets: Vec<u8>,
 }
 
-const EXTENSIONS: &str = "250-SIZE 10485760\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n";
+const EXTENSIONS: &str = "250-SIZE 10485760\r\n250-8BITMIME\r\n";
+const REFUSED: &[u8] = b"503 5.5.1 an earlier chunk was refused\r\n";
 
 impl<'a> Server<'a> {
     pub(super) fn new(plan: &'a Plan, offer: Offer) -> Self {
@@ -93,6 +99,7 @@ impl<'a> Server<'a> {
             mail_said: false,
             envelope: None,
             data: MailData::default(),
+            chunks: None,
             intake,
             due: None,
             committed: Vec::new(),
@@ -211,8 +218,13 @@ impl<'a> Server<'a> {
 
     fn read_on(&mut self, link: &mut Link, now: Millis) -> Option<bool> {
         self.saying.clear();
-        if self.mode == Mode::MailData {
-            return self.mail_data(link, now);
+        match self.mode {
+            Mode::Chunk(0, last) => {
+                self.end_of_chunk(last);
+                return Some(true);
+            }
+            Mode::MailData | Mode::Chunk(..) => return self.mail_data(link, now),
+            _ => {}
         }
         let buffered = link.to_server.taken_from(self.used);
         let Some(end) = memchr(b'\n', buffered) else {
@@ -242,7 +254,7 @@ impl<'a> Server<'a> {
 
     fn command(&mut self, text: &str, more: bool) {
         let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
-        if more {
+        if more && verb != "BDAT" {
             if !self.greeted || !self.offer.pipelining {
                 self.find("more than one command although PIPELINING is not in force");
             } else if !matches!(verb, "MAIL" | "RCPT" | "RSET") {
@@ -254,14 +266,19 @@ impl<'a> Server<'a> {
                 if rest.is_empty() {
                     self.find("EHLO or HELO without a name");
                 }
-                let pipelining = self.offer.pipelining;
-                let normal = match (verb, pipelining) {
-                    ("HELO", _) => "250 double.example\r\n".to_owned(),
-                    (_, true) => {
-                        format!("250-double.example\r\n250-PIPELINING\r\n{EXTENSIONS}")
+                let mut normal = "250 double.example\r\n".to_owned();
+                if verb == "EHLO" {
+                    normal = "250-double.example\r\n".to_owned();
+                    if self.offer.pipelining {
+                        normal.push_str("250-PIPELINING\r\n");
                     }
-                    (_, false) => format!("250-double.example\r\n{EXTENSIONS}"),
-                };
+                    normal.push_str(EXTENSIONS);
+                    normal.push_str(if self.offer.chunking {
+                        "250-ENHANCEDSTATUSCODES\r\n250 CHUNKING\r\n"
+                    } else {
+                        "250 ENHANCEDSTATUSCODES\r\n"
+                    });
+                }
                 if self.answer(Phase::Ehlo, normal.as_bytes()) {
                     self.forget();
                     self.greeted = true;
@@ -286,6 +303,7 @@ impl<'a> Server<'a> {
                 }
             }
             "DATA" => self.data(),
+            "BDAT" => self.bdat(rest),
             "RSET" => {
                 self.mail_said = false;
                 if self.answer(Phase::Reset, b"250 2.0.0 ok\r\n") {
@@ -303,6 +321,7 @@ impl<'a> Server<'a> {
     fn forget(&mut self) {
         self.mail_said = false;
         self.envelope = None;
+        self.chunks = None;
     }
 
     fn mail(&mut self, rest: &str) {
@@ -349,17 +368,68 @@ impl<'a> Server<'a> {
         let meant = self.answer(Phase::DataInitiation, normal);
         if meant && !refused && !matches!(self.acts.back(), Some(Act::End(_))) {
             self.mode = Mode::MailData;
-            self.data = MailData::default();
-            self.due = match self.intake {
-                Some(IntakeFault::Stop { after, .. } | IntakeFault::Interrupt { after, .. }) => {
-                    Some(*after)
-                }
-                _ => None,
-            };
+            self.begin_mail_data();
             if let Some(IntakeFault::Trickle { every, .. }) = self.intake {
                 self.acts.push_back(Act::Sleep(millis(*every)));
             }
         }
+    }
+
+    fn begin_mail_data(&mut self) {
+        self.data = MailData::default();
+        self.due = match self.intake {
+            Some(IntakeFault::Stop { after, .. } | IntakeFault::Interrupt { after, .. }) => {
+                Some(*after)
+            }
+            _ => None,
+        };
+    }
+
+    /// A chunk (RFC 3030) is announced.
+    fn bdat(&mut self, rest: &str) {
+        let (octets, last) = match rest.strip_suffix(" LAST") {
+            Some(octets) => (octets, true),
+            None => (rest, false),
+        };
+        let recipients = self.envelope.as_ref().map_or(0, |e| e.forward_paths.len());
+        let Ok(octets) = octets.parse::<u64>() else {
+            self.find("a malformed BDAT");
+            return;
+        };
+        if !self.offer.chunking || recipients == 0 {
+            self.find("BDAT that was not offered, or for nobody");
+        }
+        if self.chunks.is_none() {
+            self.chunks = Some(recipients == 0);
+            self.begin_mail_data();
+        }
+        self.mode = Mode::Chunk(octets, last);
+        if octets > 0
+            && let Some(IntakeFault::Trickle { every, .. }) = self.intake
+        {
+            self.acts.push_back(Act::Sleep(millis(*every)));
+        }
+    }
+
+    /// A whole chunk has arrived.
+    fn end_of_chunk(&mut self, last: bool) {
+        let refused = self.chunks.unwrap_or_default();
+        if last {
+            let more = self.taken > self.used;
+            self.end_of_mail_data(more, refused);
+            return;
+        }
+        self.mode = Mode::Commands;
+        if self.taken > self.used && !self.offer.pipelining {
+            self.find("octets behind a chunk although PIPELINING is not in force");
+        }
+        let normal: &[u8] = if refused {
+            REFUSED
+        } else {
+            b"250 2.0.0 go on\r\n"
+        };
+        let meant = self.answer(Phase::DataBlock, normal);
+        self.chunks = Some(refused || !meant);
     }
 
     /// Takes in mail data at the plan's pace.
@@ -393,32 +463,51 @@ impl<'a> Server<'a> {
             return Some(false);
         }
         let buffered = link.to_server.taken_from(self.used);
-        let (count, ended) = self.data.take(&buffered[..most.min(buffered.len())]);
+        let buffered = &buffered[..most.min(buffered.len())];
+        let (count, ended) = match &mut self.mode {
+            Mode::Chunk(left, _) => {
+                let count =
+                    usize::try_from(*left).map_or(buffered.len(), |l| l.min(buffered.len()));
+                *left -= count as u64;
+                self.data.taken += count as u64;
+                self.data.message.extend_from_slice(&buffered[..count]);
+                (count, *left == 0)
+            }
+            _ => self.data.take(buffered),
+        };
         self.used += count;
         if ended {
-            let more = self.taken > self.used;
-            self.end_of_mail_data(more);
+            if self.mode == Mode::MailData {
+                let more = self.taken > self.used;
+                self.end_of_mail_data(more, false);
+            }
         } else if let Some(every) = trickle {
             self.acts.push_back(Act::Sleep(every));
         }
         Some(true)
     }
 
-    fn end_of_mail_data(&mut self, more: bool) {
+    fn end_of_mail_data(&mut self, more: bool, refused: bool) {
         self.mode = Mode::Commands;
         if more && !self.offer.pipelining {
             self.find("octets behind the end of mail data although PIPELINING is not in force");
         }
         let data = std::mem::take(&mut self.data);
         let envelope = self.envelope.take().unwrap_or_default();
-        if data.wrong || (!envelope.eight_bit && !data.message.is_ascii()) {
+        let bare = self.chunks.is_some() && !is_lines(&data.message);
+        if data.wrong || bare || (!envelope.eight_bit && !data.message.is_ascii()) {
             self.find("mail data that is not as it must be");
         }
         let occasion = self.occasion(Phase::DataTermination);
-        let normal = b"250 2.0.0 queued\r\n";
+        let normal: &[u8] = if refused {
+            REFUSED
+        } else {
+            b"250 2.0.0 queued\r\n"
+        };
         let fault = self.fault_at(Phase::DataTermination, occasion);
         self.forget();
-        if fault.is_none_or(|fault| fault.commit || means_success(&fault.say, normal)) {
+        let commits = fault.is_none_or(|fault| fault.commit || means_success(&fault.say, normal));
+        if commits && !refused {
             self.committed.push(Delivery {
                 reverse_path: envelope.reverse_path,
                 forward_paths: envelope.forward_paths,
@@ -585,6 +674,22 @@ fn means_success(say: &Say, normal: &[u8]) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether lines end with CRLF and neither CR nor LF is anywhere else.
+fn is_lines(message: &[u8]) -> bool {
+    let bare = |line: &[u8]| memchr2(b'\r', b'\n', line).is_some();
+    let mut rest = message;
+    while let Some(end) = memchr(b'\n', rest) {
+        let Some(line) = rest[..=end].strip_suffix(b"\r\n") else {
+            return false;
+        };
+        if bare(line) {
+            return false;
+        }
+        rest = &rest[end + 1..];
+    }
+    !bare(rest)
 }
 
 /// Mail data, taken apart by looking for lines.
