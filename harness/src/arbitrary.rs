@@ -228,13 +228,19 @@ pub fn plan() -> impl Strategy<Value = Plan> {
 }
 
 /// Whether a reply may come in place of one that is due later. Behind DATA only a 354 is one, but the
-/// reply to a chunk is like any other: nobody can tell, so that a surplus is a lie about the message.
+/// reply to a chunk is like any other, and so are LMTP's final ones: nobody can tell, so that a reply
+/// too many or, among the final ones, too few is a lie about the message.
 fn passes_for_another(rule: &Rule) -> bool {
-    matches!(
-        rule,
-        Rule::Server { phase, fault, .. }
-            if fault.say == Say::Twice && !matches!(phase, Phase::Reset | Phase::Quit)
-    )
+    let Rule::Server { phase, fault, .. } = rule else {
+        return false;
+    };
+    match fault.say {
+        Say::Twice => !matches!(phase, Phase::Reset | Phase::Quit),
+        Say::Nothing | Say::Raw(_) => {
+            *phase == Phase::DataTermination && fault.then == Then::Continue
+        }
+        _ => false,
+    }
 }
 
 /// A mechanism that needs no TLS to bind to.
@@ -319,6 +325,7 @@ pub fn case() -> impl Strategy<Value = Case> {
                 2 => Just(Security::Implicit),
             ],
             proptest::option::weighted(0.3, prop_oneof![1u32..600, Just(u32::MAX)]),
+            prop::bool::weighted(0.2),
         ),
         proptest::option::weighted(0.1, mechanism()),
     )
@@ -345,10 +352,18 @@ pub fn case() -> impl Strategy<Value = Case> {
                 case.reserve = reserve;
                 case.linger = linger;
                 case.cancel = cancel;
-                (case.pipelining, case.eight_bit, case.tls, case.chunking) = settings;
+                (
+                    case.pipelining,
+                    case.eight_bit,
+                    case.tls,
+                    case.chunking,
+                    case.lmtp,
+                ) = settings;
                 if case.chunking.is_some() {
                     // A small chunk is a command each: so many are enough.
                     case.octets = case.octets.min(2_000);
+                }
+                if case.chunking.is_some() || case.lmtp {
                     case.plan.rules.retain(|rule| !passes_for_another(rule));
                 }
                 case.auth = auth;

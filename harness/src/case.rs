@@ -8,8 +8,8 @@ use std::time::Duration;
 use postbound::rustls::ClientConfig;
 use postbound::sasl::{AuthPolicy, Credentials, Mechanism, UnknownMechanism};
 use postbound::{
-    Auth, Bounds, CancellationToken, Chunking, Client, ClientBuilder, Connector, Envelope, Phase, Proxy,
-    Require, Security, TcpConnector, Timeouts, Tls, WorstCase,
+    Auth, Bounds, CancellationToken, Chunking, Client, ClientBuilder, Connector, Envelope, Phase,
+    Protocol, Proxy, Require, Security, TcpConnector, Timeouts, Tls, WorstCase,
 };
 use simnet::plan::{Plain, ProxyKind, parse_duration};
 use simnet::tls::{self, Authority};
@@ -81,6 +81,8 @@ pub struct Case {
     pub eight_bit: bool,
     /// Whether the server offers CHUNKING and the client uses it, in chunks of at most this many octets.
     pub chunking: Option<u32>,
+    /// Whether both speak LMTP.
+    pub lmtp: bool,
     /// Whether and when the client wants TLS.
     pub tls: Security,
     /// Whether and when the server has it, if it is not as the client wants it.
@@ -109,6 +111,7 @@ impl Default for Case {
             pipelining: true,
             eight_bit: false,
             chunking: None,
+            lmtp: false,
             tls: Security::None,
             server_tls: None,
             auth: None,
@@ -167,6 +170,16 @@ impl Case {
         self.chunking.map_or(Chunking::Never, Chunking::UpTo)
     }
 
+    /// Which protocol is spoken.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        if self.lmtp {
+            Protocol::Lmtp
+        } else {
+            Protocol::Smtp
+        }
+    }
+
     /// The server that the client meets.
     #[must_use]
     pub fn double(&self) -> Double {
@@ -176,6 +189,9 @@ impl Case {
         }
         if self.chunking.is_some() {
             script = script.with("CHUNKING");
+        }
+        if self.lmtp {
+            script = script.with_lmtp();
         }
         if let Some(mechanism) = self.auth {
             script = script.with_auth(mechanism.name(), Account::new(USER, SECRET));
@@ -257,6 +273,7 @@ impl Case {
             .timeouts(self.limits())
             .require(self.require())
             .chunking(self.chunks())
+            .protocol(self.protocol())
             .security(self.tls)
             .connector(connector);
         let builder = match self.authentication() {
@@ -329,6 +346,9 @@ impl fmt::Display for Case {
         }
         if let Some(octets) = self.chunking {
             write!(f, " chunking={octets}")?;
+        }
+        if self.lmtp {
+            f.write_str(" protocol=lmtp")?;
         }
         if self.tls != Security::None {
             write!(f, " tls={}", self.tls)?;
@@ -406,6 +426,7 @@ pub const SETTINGS: &[(&str, &[&str])] = &[
     ("pipelining", &["yes", "no"]),
     ("body", &["7bit", "8bit"]),
     ("chunking", &["no", "150"]),
+    ("protocol", &["smtp", "lmtp"]),
     // TLS has an exhaustive sweep of its own.
     ("tls", &[]),
     ("server-tls", &[]),
@@ -472,6 +493,9 @@ impl Case {
                 }
                 self.chunking = Some(octets);
             }
+            "protocol" if value == "smtp" => self.lmtp = false,
+            "protocol" if value == "lmtp" => self.lmtp = true,
+            "protocol" => return Err("expected smtp or lmtp".to_owned()),
             "tls" => self.tls = value.parse().map_err(|e| format!("{e}"))?,
             "server-tls" => {
                 self.server_tls = Some(value.parse().map_err(|e| format!("{e}"))?);

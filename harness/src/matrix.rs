@@ -53,28 +53,36 @@ pub struct Matrix {
 struct Setting {
     tls: Security,
     chunks: bool,
+    lmtp: bool,
     proxy: Option<ProxyKind>,
 }
 
 impl Setting {
-    const CHUNKS: Self = Self {
+    const PLAIN: Self = Self {
         tls: Security::None,
-        chunks: true,
+        chunks: false,
+        lmtp: false,
         proxy: None,
     };
 
+    const CHUNKS: Self = Self {
+        chunks: true,
+        ..Self::PLAIN
+    };
+
+    const LMTP: Self = Self {
+        lmtp: true,
+        ..Self::PLAIN
+    };
+
     const fn with(tls: Security) -> Self {
-        Self {
-            tls,
-            chunks: false,
-            proxy: None,
-        }
+        Self { tls, ..Self::PLAIN }
     }
 
     const fn behind(kind: ProxyKind) -> Self {
         Self {
             proxy: Some(kind),
-            ..Self::with(Security::None)
+            ..Self::PLAIN
         }
     }
 }
@@ -108,6 +116,7 @@ impl Matrix {
                         // More than the smallest buffers of the kernel hide.
                         case.octets = 200_000;
                     }
+                    case.lmtp = setting.lmtp;
                     // Three of them.
                     case.chunking = setting.chunks.then_some(case.octets / 3 + 1);
                     Cell {
@@ -135,6 +144,9 @@ impl Matrix {
                         faults.extend(chunk_faults(scale));
                     }
                     row(Some(phase), Setting::CHUNKS, faults);
+                }
+                if matches!(phase, Phase::Ehlo | Phase::DataTermination) {
+                    row(Some(phase), Setting::LMTP, faults(phase, scale));
                 }
             }
             // All that is said to a proxy counts as connecting.
@@ -236,6 +248,9 @@ impl fmt::Display for Cell {
         write!(f, "{} {}/{}", self.backend, self.place(), self.fault)?;
         if self.case.chunking.is_some() {
             f.write_str(" (chunks)")?;
+        }
+        if self.case.lmtp {
+            f.write_str(" (lmtp)")?;
         }
         match self.case.tls {
             Security::None => Ok(()),

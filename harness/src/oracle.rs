@@ -32,7 +32,7 @@ impl Report {
             self.cancellable(case, tolerance),
             self.drop_safe(),
             self.honest(),
-            self.no_duplicates(),
+            self.no_duplicates(case),
             self.tight(case),
             self.live(case),
             self.small(case),
@@ -101,24 +101,35 @@ impl Report {
     }
 
     fn honest(&self) -> Vec<Violation> {
-        let honest = match self.claim.outcome {
-            Outcome::Accepted => self.committed >= 1,
-            Outcome::NotAccepted => self.committed == 0,
+        let honest = |outcome, committed: usize| match outcome {
+            Outcome::Accepted => committed >= 1,
+            Outcome::NotAccepted => committed == 0,
             Outcome::Ambiguous => true,
         };
-        let mut broken = violation(!honest, "g4", || {
+        let whole = honest(self.claim.outcome, self.committed);
+        let mut broken = violation(!whole, "g4", || {
             let (committed, claim) = (self.committed, &self.claim);
             format!("claims \"{claim}\", the mailbox has {committed}")
         });
+        for (place, (outcome, committed)) in self.for_each.iter().enumerate() {
+            broken.extend(violation(!honest(*outcome, *committed), "g4", || {
+                let number = place + 1;
+                format!("claims \"{outcome}\" for recipient {number}, whose mailbox has {committed}")
+            }));
+        }
         broken.extend(violation(!self.intact, "g4", || {
             "what was committed is not what was sent".to_owned()
         }));
         broken
     }
 
-    fn no_duplicates(&self) -> Vec<Violation> {
-        violation(self.committed > 1, "g5", || {
-            format!("the mailboxes have the message {} times", self.committed)
+    fn no_duplicates(&self, case: &Case) -> Vec<Violation> {
+        // Over LMTP each recipient's mailbox has a copy of its own.
+        let mailboxes = self.for_each.iter().map(|(_, committed)| *committed);
+        let whole = if case.lmtp { 0 } else { self.committed };
+        let most = mailboxes.chain([whole]).max().unwrap_or_default();
+        violation(most > 1, "g5", || {
+            format!("a mailbox has the message {most} times")
         })
     }
 

@@ -114,6 +114,9 @@ pub struct Report {
     pub elapsed: Duration,
     /// Messages in the server's mailbox: the ground truth.
     pub committed: usize,
+    /// Over LMTP, what the client says of each recipient and how often the server took the message for
+    /// it.
+    pub for_each: Vec<(Outcome, usize)>,
     /// Whether what was committed is what was sent.
     pub intact: bool,
     /// What the client did wrong, in the server's eyes.
@@ -171,6 +174,7 @@ impl Report {
             claim,
             elapsed: Duration::ZERO,
             committed: 0,
+            for_each: Vec::new(),
             intact: true,
             findings: Vec::new(),
             open_streams: 0,

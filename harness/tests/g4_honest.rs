@@ -246,3 +246,50 @@ fn g4_honest_about_chunks_a_refused_one_is_definite_and_only_the_last_one_is_amb
         );
     }
 }
+
+#[test]
+fn g4_honest_over_lmtp_about_each_recipient() {
+    use Outcome::{Accepted, Ambiguous, NotAccepted};
+    for (plan, claim, each) in [
+        (
+            "data-termination#2: reply 452 4.2.2 full",
+            "accepted (250)",
+            [(Accepted, 1), (NotAccepted, 0), (Accepted, 1)],
+        ),
+        (
+            "data-termination#1: reply 550 5.7.1 no",
+            "accepted (250)",
+            [(NotAccepted, 0), (Accepted, 1), (Accepted, 1)],
+        ),
+        (
+            "rcpt#1: reply 550 5.1.1 nobody | data-termination#1: reply 452 4.2.2 full",
+            "accepted (250)",
+            [(NotAccepted, 0), (NotAccepted, 0), (Accepted, 1)],
+        ),
+        (
+            "data-termination: reply 554 5.6.0 no",
+            "not accepted, refused at data-termination (554)",
+            [(NotAccepted, 0), (NotAccepted, 0), (NotAccepted, 0)],
+        ),
+        (
+            "data-termination#2: commit; stall",
+            "ambiguous, timed-out at data-termination",
+            [(Accepted, 1), (Ambiguous, 1), (Ambiguous, 0)],
+        ),
+        (
+            "data-termination#2: reply 421 4.3.2 closing; close",
+            "ambiguous, refused at data-termination (421)",
+            [(Accepted, 1), (NotAccepted, 0), (Ambiguous, 0)],
+        ),
+    ] {
+        for chunking in ["no", "150"] {
+            let settings = format!("timeout=1s recipients=3 protocol=lmtp chunking={chunking}");
+            let case: Case = format!("{settings} -- v1 | {plan}").parse().unwrap();
+            let report = run::mem::run(&case);
+            let violations = report.violations(&case, run::mem::TOLERANCE);
+            assert_eq!(violations, [], "{case}\n{}", report.events);
+            assert_eq!(report.claim.to_string(), claim, "{case}");
+            assert_eq!(report.for_each, each, "{case}");
+        }
+    }
+}

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proto::transparency::LineEndings;
 use proto::{
-    Chunking, Config, EhloName, Envelope, Limits, Phase, Require, Security, Session, Timeouts,
-    Timings, TransactionOptions, WorstCase,
+    Chunking, Config, EhloName, Envelope, Limits, Phase, Protocol, Require, Security, Session,
+    Timeouts, Timings, TransactionOptions, WorstCase,
 };
 
 use crate::auth::Auth;
@@ -105,6 +105,7 @@ impl Client {
             options: TransactionOptions::default(),
             attempt_delay: ATTEMPT_DELAY,
             masked: Vec::new(),
+            protocol: Protocol::Smtp,
             retry: Retry::default(),
             seed: None,
             connector: TcpConnector::new(),
@@ -204,7 +205,16 @@ impl<C> Client<C> {
         let one = self
             .timeouts()
             .worst_case(recipients, octets)
-            .plus(Phase::DataBlock, self.chunks_before_the_last(octets));
+            .plus(Phase::DataBlock, self.chunks_before_the_last(octets))
+            .plus(
+                Phase::DataTermination,
+                match self.inner.config.protocol {
+                    Protocol::Smtp => 0,
+                    Protocol::Lmtp => {
+                        u64::try_from(recipients.saturating_sub(1)).unwrap_or(u64::MAX)
+                    }
+                },
+            );
         let dial = one.between(Phase::Resolve, Phase::Auth);
         let auth = self.inner.auth.as_ref();
         let rounds = auth.map_or(0, |auth| auth.rounds(&self.inner.config.limits));
@@ -421,6 +431,7 @@ pub struct ClientBuilder<C> {
     options: TransactionOptions,
     attempt_delay: Duration,
     masked: Vec<String>,
+    protocol: Protocol,
     retry: Retry,
     seed: Option<u64>,
     connector: C,
@@ -518,6 +529,14 @@ impl<C> ClientBuilder<C> {
         self
     }
 
+    /// Which protocol is spoken. Default SMTP. Over LMTP (RFC 2033) each recipient has an
+    /// [outcome](crate::Recipient::outcome) of its own, and [`Client::worst_case`] counts a limit of
+    /// [`Phase::DataTermination`] for each.
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
     /// How long an address of the server is tried before the next one is begun beside it (RFC 8305
     /// §5). Default 250 ms, the RFC's recommendation; a shorter one than 10 ms is taken as 10 ms. It
     /// is shortened where the limit of [`Phase::Connect`] would end before
@@ -552,6 +571,7 @@ impl<C> ClientBuilder<C> {
             options: self.options,
             attempt_delay: self.attempt_delay,
             masked: self.masked,
+            protocol: self.protocol,
             retry: self.retry,
             seed: self.seed,
             connector: over(self.connector),
@@ -573,6 +593,7 @@ impl<C> ClientBuilder<C> {
         config.timeouts = self.timeouts;
         config.limits = self.limits;
         config.masked = self.masked;
+        config.protocol = self.protocol;
         let security = self.security;
         let required = |endpoint: &Endpoint| endpoint.security_or(security).is_required();
         let first = required(&self.endpoints.first);

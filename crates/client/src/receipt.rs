@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::{Acceptance, Recipient, Reply, Timings};
+use proto::{Acceptance, Outcome, Recipient, Reply, Timings};
 
 use crate::error::Error;
 
 /// The server took the message and said so.
 ///
-/// Recipients that it refused are an answer and are listed with the others.
+/// Recipients that it refused are an answer and are listed with the others. Over LMTP the message was
+/// taken for at least one of them; each has its own [outcome](Recipient::outcome).
 #[derive(Clone, Debug)]
 #[must_use = "refused recipients are listed in it and nowhere else"]
 pub struct Receipt {
@@ -22,7 +23,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The final reply; many servers name their queue's id in it.
+    /// The final reply, over LMTP the first positive one; many servers name their queue's id in it.
     #[must_use]
     pub fn reply(&self) -> &Reply {
         &self.acceptance.reply
@@ -34,9 +35,12 @@ impl Receipt {
         &self.acceptance.recipients
     }
 
-    /// The recipients that were refused.
+    /// The recipients for whom the message was not taken: their RCPT was refused or, over LMTP, their
+    /// final reply says so.
     pub fn refused(&self) -> impl Iterator<Item = &Recipient> {
-        self.recipients().iter().filter(|r| !r.is_accepted())
+        self.recipients()
+            .iter()
+            .filter(|recipient| recipient.outcome() != Outcome::Accepted)
     }
 
     /// How long each phase lasted, without those of the [earlier](Self::earlier) failures.

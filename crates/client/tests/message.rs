@@ -356,7 +356,7 @@ fn a_reader_s_octets_are_gathered_into_chunks() {
         // 600 KiB of lines that end with LF: two whole chunks of 256 KiB, and the rest.
         let network = chunking();
         let whole = b"0123456789abcde\r\n".repeat(64 * 600);
-        send_in_chunks(&network, Chunking::IF_OFFERED, Message::reader(pieces())).await;
+        let _ = send_in_chunks(&network, Chunking::IF_OFFERED, Message::reader(pieces())).await;
         assert!(mailbox(&network) == [whole.as_slice()]);
         let said = chunks(&network);
         assert_eq!(said.len(), 3, "{said:?}");
@@ -364,7 +364,7 @@ fn a_reader_s_octets_are_gathered_into_chunks() {
         let network = chunking();
         let mut exact = pieces();
         exact.0.truncate(256);
-        send_in_chunks(&network, Chunking::IF_OFFERED, Message::reader(exact)).await;
+        let _ = send_in_chunks(&network, Chunking::IF_OFFERED, Message::reader(exact)).await;
         let said = chunks(&network);
         assert!(said.len() == 2 && said[1].starts_with("0 LAST"), "{said:?}");
     });
@@ -379,7 +379,7 @@ fn binary_mail_data_arrives_octet_for_octet() {
         let mut connection = connect(&network).await;
         let transaction = connection.transaction(&envelope).unwrap();
         let bounds = Duration::from_secs(60);
-        transaction
+        let _ = transaction
             .body(BodyType::BinaryMime)
             .send(message, bounds)
             .await

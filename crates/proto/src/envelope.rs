@@ -207,6 +207,7 @@ pub struct TransactionOptions {
 pub struct Recipient {
     pub(crate) path: ForwardPath,
     pub(crate) status: RecipientStatus,
+    pub(crate) final_reply: Option<Reply>,
     pub(crate) outcome: Outcome,
 }
 
@@ -240,6 +241,13 @@ impl Recipient {
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         self.outcome
+    }
+
+    /// The final reply for this recipient alone, as LMTP has it; `None` over SMTP, where one reply is
+    /// for all.
+    #[must_use]
+    pub const fn final_reply(&self) -> Option<&Reply> {
+        self.final_reply.as_ref()
     }
 
     /// Whether the server accepted this recipient. Over LMTP a final reply decides about each.

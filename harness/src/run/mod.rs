@@ -10,7 +10,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use postbound::{
-    Bounds, CancellationToken, Client, Connector, Envelope, Error, FailureKind, Receipt,
+    Bounds, CancellationToken, Client, Connector, Envelope, Error, FailureKind, Outcome, Receipt,
+    Recipient,
 };
 use simnet::Double;
 use simnet::net::Backend;
@@ -121,11 +122,19 @@ pub(crate) fn report(
     .filter(|recipient| recipient.is_accepted())
     .map(|recipient| recipient.path().as_str())
     .collect();
+    let recipients = match result {
+        Ok(receipt) => receipt.recipients(),
+        Err(error) => error.recipients(),
+    };
+    let for_each = for_each(case, recipients, |path| {
+        let to = |delivery: &&simnet::Delivery| delivery.forward_paths.iter().any(|to| to == path);
+        deliveries.iter().filter(to).count()
+    });
     let attributed = attributes(case);
     let intact = deliveries.iter().all(|delivery| {
         delivery.octets == message
             && delivery.reverse_path == "sender@client.example"
-            && (!attributed || delivery.forward_paths == accepted)
+            && (!attributed || is_addressed(case, &delivery.forward_paths, &accepted))
     });
     let (timings, timed_out) = match result {
         Ok(receipt) => (receipt.timings(), None),
@@ -145,6 +154,7 @@ pub(crate) fn report(
         dialogue: double.trace().entries(),
         elapsed,
         committed: deliveries.len(),
+        for_each,
         intact,
         findings: double
             .ledger()
@@ -156,6 +166,31 @@ pub(crate) fn report(
         events: double.trace().to_string(),
         ..Report::of(Claim::of(result))
     }
+}
+
+/// Whether a message was committed for those that the client says were accepted: for all of them or,
+/// over LMTP, for one of them.
+pub(crate) fn is_addressed<T: AsRef<str>>(case: &Case, to: &[String], accepted: &[T]) -> bool {
+    let accepted: Vec<&str> = accepted.iter().map(AsRef::as_ref).collect();
+    match to {
+        [one] if case.lmtp => accepted.contains(&one.as_str()),
+        _ => to == accepted,
+    }
+}
+
+/// Over LMTP, what the client says of each recipient and how many copies its mailbox has.
+pub(crate) fn for_each(
+    case: &Case,
+    recipients: &[Recipient],
+    copies: impl Fn(&str) -> usize,
+) -> Vec<(Outcome, usize)> {
+    if !case.lmtp {
+        return Vec::new();
+    }
+    recipients
+        .iter()
+        .map(|recipient| (recipient.outcome(), copies(recipient.path().as_str())))
+        .collect()
 }
 
 /// Whether each RCPT's reply is its own: two faults can conspire to attribute one's to another,

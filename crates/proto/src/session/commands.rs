@@ -12,7 +12,7 @@ use crate::envelope::{BodyType, Chunking, Envelope, Require, TransactionOptions}
 use crate::ext::Extensions;
 use crate::failure::{Failure, FailureKind, Limit, ProtocolError, Unsupported};
 use crate::reader::ReplyReader;
-use crate::{Outcome, Phase};
+use crate::{Outcome, Phase, Protocol};
 
 /// Room in a line for a command's words and common parameters.
 const COMMAND: usize = 48;
@@ -99,6 +99,7 @@ impl Session {
         self.transactions = self.transactions.saturating_add(1);
         let mail = self.mail_line(envelope, options);
         let mut transaction = Transaction::new(envelope, options, mail);
+        transaction.lmtp = self.config.protocol == Protocol::Lmtp;
         if self.extensions.chunking() {
             transaction.chunked = match (options.chunking, options.body) {
                 (Chunking::UpTo(octets), _) => Some(octets),
@@ -225,15 +226,21 @@ impl Session {
             _ => 0,
         };
         let limit = match phase {
+            // Whoever has answered once has read all of it.
+            Phase::DataTermination if self.is_partly_final() => self.config.timeouts.of(phase),
             Phase::DataTermination => self.config.timeouts.data_termination(octets),
             _ => self.config.timeouts.of(phase),
         };
         self.armed = Some(Armed::new(phase, limit, now).behind(octets));
     }
 
-    /// Says EHLO.
+    /// Says EHLO, or what LMTP has for it.
     pub(super) fn say_ehlo(&mut self, now: Instant) {
-        let line = format!("EHLO {}\r\n", self.config.ehlo_name.as_str());
+        let verb = match self.config.protocol {
+            Protocol::Smtp => "EHLO",
+            Protocol::Lmtp => "LHLO",
+        };
+        let line = format!("{verb} {}\r\n", self.config.ehlo_name.as_str());
         self.say(&line, Command::Ehlo, now);
     }
 

@@ -28,7 +28,9 @@ use crate::ext::Extensions;
 use crate::failure::{Failure, FailureKind, Limit, ProtocolError};
 use crate::reader::ReplyReader;
 use crate::sasl::{Mechanism, Secret};
-use crate::{Bounds, EhloName, Limits, Outcome, Phase, Reply, Security, Timeouts, TlsProblem};
+use crate::{
+    Bounds, EhloName, Limits, Outcome, Phase, Protocol, Reply, Security, Timeouts, TlsProblem,
+};
 
 /// What a session is made with.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ use crate::{Bounds, EhloName, Limits, Outcome, Phase, Reply, Security, Timeouts,
 pub struct Config {
     /// How the client names itself (RFC 5321 §4.1.1.1).
     pub ehlo_name: EhloName,
+    /// Which protocol is spoken. Default [`Protocol::Smtp`].
+    pub protocol: Protocol,
     /// Whether and when the connection is encrypted. Default [`Security::None`]. With
     /// [`Security::Implicit`] the connection that the session is opened over is encrypted already.
     pub security: Security,
@@ -56,6 +60,7 @@ impl Config {
     pub fn new(ehlo_name: EhloName) -> Self {
         Self {
             ehlo_name,
+            protocol: Protocol::Smtp,
             security: Security::None,
             timeouts: Timeouts::default(),
             limits: Limits::default(),

@@ -10,7 +10,7 @@ use crate::envelope::Recipient;
 use crate::ext::Extensions;
 use crate::failure::{Failure, FailureKind, ProtocolError, Unsupported};
 use crate::transparency::Encoder;
-use crate::{Outcome, Phase, Reply, ReplyCode};
+use crate::{Outcome, Phase, Protocol, Reply, ReplyCode};
 
 impl Session {
     /// One complete reply has arrived.
@@ -22,7 +22,7 @@ impl Session {
         };
         self.show_reply(&reply, now);
         // RFC 5321 §3.8: a server that must shut down may say so at any time.
-        if reply.code() == ReplyCode::SERVICE_UNAVAILABLE {
+        if reply.code() == ReplyCode::SERVICE_UNAVAILABLE && !self.is_final_for_one() {
             self.fail(FailureKind::Refused, Some(reply), now);
             return;
         }
@@ -109,7 +109,7 @@ impl Session {
                 self.refuse_clear(reply, now);
             }
             // RFC 5321 §3.2: the server does not know the command, nothing else.
-            500 | 502 | 504 => self.say_helo(now),
+            500 | 502 | 504 if self.config.protocol == Protocol::Smtp => self.say_helo(now),
             _ => self.refuse(Phase::Ehlo, reply, now),
         }
     }
@@ -310,28 +310,80 @@ impl Session {
                 FailureKind::Protocol(ProtocolError::Early)
             };
             self.fail(kind, Some(reply), now);
-        } else if code.is_completion() {
-            let recipients = transaction.take_recipients(Outcome::Accepted);
-            let octets = transaction.octets_taken();
-            self.complete(
-                |timings| {
-                    Completed::Accepted(Box::new(Acceptance {
-                        reply,
-                        recipients,
-                        timings,
-                        octets,
-                    }))
-                },
-                now,
-            );
-        } else if code.is_negative() {
-            transaction.outcome = Outcome::NotAccepted;
-            let recipients = transaction.take_recipients(Outcome::NotAccepted);
-            self.refused(Phase::DataTermination, reply, recipients, now);
-        } else {
+        } else if !code.is_completion() && !code.is_negative() {
             let kind = FailureKind::Protocol(ProtocolError::Unexpected);
             self.fail(kind, Some(reply), now);
+        } else if transaction.lmtp {
+            self.settle_final(reply, now);
+        } else if code.is_completion() {
+            self.accept(reply, now);
+        } else {
+            self.refuse_mail_data(reply, now);
         }
+    }
+
+    fn accept(&mut self, reply: Reply, now: Instant) {
+        let Job::Transaction(transaction) = &mut self.job else {
+            return;
+        };
+        let recipients = transaction.take_recipients(Outcome::Accepted);
+        let octets = transaction.octets_taken();
+        self.complete(
+            |timings| {
+                Completed::Accepted(Box::new(Acceptance {
+                    reply,
+                    recipients,
+                    timings,
+                    octets,
+                }))
+            },
+            now,
+        );
+    }
+
+    fn refuse_mail_data(&mut self, reply: Reply, now: Instant) {
+        let Job::Transaction(transaction) = &mut self.job else {
+            return;
+        };
+        transaction.outcome = Outcome::NotAccepted;
+        let recipients = transaction.take_recipients(Outcome::NotAccepted);
+        self.refused(Phase::DataTermination, reply, recipients, now);
+    }
+
+    /// The final reply for one recipient of several (RFC 2033 §4.2).
+    fn settle_final(&mut self, reply: Reply, now: Instant) {
+        let Job::Transaction(transaction) = &mut self.job else {
+            return;
+        };
+        let closing = reply.code() == ReplyCode::SERVICE_UNAVAILABLE;
+        if transaction.settle_final(&reply) {
+            if closing {
+                // About the others it has said nothing.
+                self.fail(FailureKind::Refused, Some(reply), now);
+            } else {
+                self.arm(Phase::DataTermination, now);
+            }
+            return;
+        }
+        match transaction.positive_final() {
+            Some(positive) => self.accept(positive, now),
+            None => self.refuse_mail_data(reply.clone(), now),
+        }
+        if closing {
+            self.fail(FailureKind::Refused, Some(reply), now);
+        }
+    }
+
+    /// Whether a reply would be the final one for one recipient and for nobody else.
+    fn is_final_for_one(&self) -> bool {
+        matches!(&self.job, Job::Transaction(transaction)
+            if transaction.lmtp && transaction.outcome == Outcome::Ambiguous)
+    }
+
+    /// Whether some recipients have their final reply and others have not.
+    pub(super) fn is_partly_final(&self) -> bool {
+        matches!(&self.job, Job::Transaction(transaction)
+            if transaction.recipients.iter().any(|r| r.final_reply().is_some()))
     }
 
     /// Ends the call, and the connection with it, in the phase that was being waited for.
@@ -359,7 +411,8 @@ impl Session {
         });
         if let Job::Transaction(transaction) = &mut self.job {
             // 421 and every other complete negative final reply say that the message was not taken.
-            if failure.kind == FailureKind::Refused {
+            let for_one = transaction.lmtp && transaction.outcome == Outcome::Ambiguous;
+            if failure.kind == FailureKind::Refused && !for_one {
                 failure.outcome = Outcome::NotAccepted;
             }
             transaction.decide_recipients();

@@ -44,6 +44,8 @@ pub(super) struct Transaction {
     /// What comes behind the mail data may be said.
     pub(super) all_given: bool,
     pub(super) outcome: Outcome,
+    /// Each accepted recipient has a final reply (RFC 2033 §4.2).
+    pub(super) lmtp: bool,
 }
 
 /// The next command to queue.
@@ -64,6 +66,7 @@ impl Transaction {
             .map(|path| Recipient {
                 path: path.clone(),
                 status: RecipientStatus::Pending,
+                final_reply: None,
                 outcome: Outcome::NotAccepted,
             })
             .collect();
@@ -81,6 +84,7 @@ impl Transaction {
             needs_chunk: false,
             all_given: false,
             outcome: Outcome::NotAccepted,
+            lmtp: false,
         }
     }
 
@@ -120,11 +124,34 @@ impl Transaction {
         }
     }
 
+    /// The final reply for the first recipient that has none. Whether others are due.
+    pub(super) fn settle_final(&mut self, reply: &Reply) -> bool {
+        let mut due = self
+            .recipients
+            .iter_mut()
+            .filter(|recipient| recipient.is_accepted() && recipient.final_reply.is_none());
+        if let Some(recipient) = due.next() {
+            recipient.outcome = if reply.code().is_completion() {
+                Outcome::Accepted
+            } else {
+                Outcome::NotAccepted
+            };
+            recipient.final_reply = Some(reply.clone());
+        }
+        due.next().is_some()
+    }
+
+    /// The first final reply that took the message for somebody.
+    pub(super) fn positive_final(&self) -> Option<Reply> {
+        let mut finals = self.recipients.iter().filter_map(Recipient::final_reply);
+        finals.find(|reply| reply.code().is_completion()).cloned()
+    }
+
     /// The recipients at the end, with what became of the message for each.
     pub(super) fn take_recipients(&mut self, outcome: Outcome) -> Vec<Recipient> {
         let mut recipients = core::mem::take(&mut self.recipients);
         for recipient in &mut recipients {
-            if recipient.is_accepted() {
+            if recipient.is_accepted() && recipient.final_reply.is_none() {
                 recipient.outcome = outcome;
             }
         }

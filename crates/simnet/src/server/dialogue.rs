@@ -127,7 +127,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
                 return Ok(next);
             }
         }
-        let greeting = format!("220 {} ESMTP\r\n", self.double.script.domain);
+        let protocol = if self.double.script.lmtp {
+            "LMTP"
+        } else {
+            "ESMTP"
+        };
+        let greeting = format!("220 {} {protocol}\r\n", self.double.script.domain);
         let mut next = self.answer(Phase::Greeting, greeting.into_bytes()).await?.1;
         while next == Next::Go {
             let Some(line) = self.wire.line().await? else {
@@ -279,6 +284,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             }
         }
         match verb.as_str() {
+            "LHLO" if self.double.script.lmtp => self.hello(rest, true).await,
+            "EHLO" | "HELO" if self.double.script.lmtp => {
+                self.find(format!("{verb} where LMTP is spoken"));
+                self.plain(500, "5.5.1 LHLO").await
+            }
             "EHLO" => self.hello(rest, true).await,
             "HELO" => self.hello(rest, false).await,
             "MAIL" => self.mail(rest).await,
@@ -573,8 +583,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         if !self.wire.buffered().is_empty() && !self.double.script.offers("PIPELINING") {
             self.find("octets follow the end of mail data although PIPELINING is not in force");
         }
-        let to = self.accepted();
-        let fault = self.strike(Phase::DataTermination, &to);
+        let Some(delivery) = self.envelope.take() else {
+            return Ok(Next::Go);
+        };
+        for mut delivery in self.finals(delivery) {
+            delivery.octets.clone_from(&message);
+            delivery.wire.clone_from(&wire);
+            let next = self.final_reply(delivery, whole).await?;
+            if next != Next::Go {
+                return Ok(next);
+            }
+        }
+        self.forget();
+        Ok(Next::Go)
+    }
+
+    /// What there is to answer for: the message or, over LMTP, the message for each recipient.
+    fn finals(&self, delivery: Delivery) -> Vec<Delivery> {
+        if !self.double.script.lmtp {
+            return vec![delivery];
+        }
+        let recipients = delivery.forward_paths.iter().zip(&delivery.rcpt_parameters);
+        let one = |(path, parameters): (&String, &String)| Delivery {
+            forward_paths: vec![path.clone()],
+            rcpt_parameters: vec![parameters.clone()],
+            ..delivery.clone()
+        };
+        recipients.map(one).collect()
+    }
+
+    async fn final_reply(&mut self, delivery: Delivery, whole: bool) -> io::Result<Next> {
+        let Delivery {
+            octets: message,
+            wire,
+            forward_paths,
+            ..
+        } = &delivery;
+        let fault = self.strike(Phase::DataTermination, forward_paths);
         let octets = message.len() + wire.len();
         let normal = if !whole {
             chunks::REFUSED.to_vec()
@@ -589,11 +634,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             && fault
                 .as_ref()
                 .is_none_or(|fault| fault.commit || means_success(&fault.say, &normal));
-        let envelope = self.envelope.take();
-        self.forget();
-        if let Some(mut delivery) = envelope.filter(|_| commits) {
-            delivery.octets = message;
-            delivery.wire = wire;
+        if commits {
             self.double.ledger.commit(delivery);
             let connection = self.wire.connection;
             self.double.trace.record(connection, || Event::Committed);
@@ -641,8 +682,8 @@ fn discreet(line: &[u8], secrets: bool) -> (Vec<u8>, bool) {
             };
             ([b"AUTH ", mechanism, rest].concat(), true)
         }
-        b"EHLO" | b"HELO" | b"MAIL" | b"RCPT" | b"DATA" | b"BDAT" | b"RSET" | b"QUIT" | b"NOOP"
-        | b"HELP" | b"VRFY" => (line.to_vec(), false),
+        b"EHLO" | b"HELO" | b"LHLO" | b"MAIL" | b"RCPT" | b"DATA" | b"BDAT" | b"RSET" | b"QUIT"
+        | b"NOOP" | b"HELP" | b"VRFY" => (line.to_vec(), false),
         _ if secrets => (b"[a response]".to_vec(), true),
         _ => (line.to_vec(), false),
     }

@@ -42,6 +42,8 @@ pub struct Script {
     pub extensions: Vec<String>,
     /// The largest message it takes, in octets.
     pub size: u64,
+    /// Whether it speaks LMTP (RFC 2033) and not SMTP.
+    pub lmtp: bool,
     /// Who may authenticate. The mechanisms are those of the AUTH line among the extensions.
     pub accounts: Vec<Account>,
 }
@@ -59,6 +61,7 @@ impl Default for Script {
                 "ENHANCEDSTATUSCODES".to_owned(),
             ],
             size,
+            lmtp: false,
             accounts: Vec::new(),
         }
     }
@@ -97,6 +100,14 @@ impl Script {
         let mut script = self.without(line.split(' ').next().unwrap_or_default());
         script.extensions.push(line);
         script
+    }
+
+    /// That speaks LMTP: behind the end of mail data it answers for each accepted recipient, which is
+    /// an occasion of `data-termination` each, and each has a mailbox.
+    #[must_use]
+    pub fn with_lmtp(mut self) -> Self {
+        self.lmtp = true;
+        self
     }
 
     /// A limit of RFC 9422 that it announces.

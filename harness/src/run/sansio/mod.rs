@@ -65,6 +65,7 @@ pub fn can(case: &Case) -> Result<(), String> {
         pipelining: case.pipelining,
         eight_bit: case.eight_bit,
         chunking: case.chunking,
+        lmtp: case.lmtp,
         plan: case.plan.clone(),
         ..Case::default()
     };
@@ -130,6 +131,7 @@ impl Runner {
             kept.envelope = case.envelope();
         }
         kept.config.timeouts = case.limits();
+        kept.config.protocol = case.protocol();
         let buffers = std::mem::take(&mut kept.buffers);
         let mut run = Run {
             case,
@@ -147,9 +149,9 @@ impl Runner {
         run.afterwards();
         let hash = run.hash;
         let world = run.world.take();
-        let accepted = match &result {
-            Ok((_, accepted)) => accepted.clone(),
-            Err(failure) => accepted(&failure.recipients),
+        let recipients = match &result {
+            Ok((_, recipients)) => recipients.clone(),
+            Err(failure) => failure.recipients.clone(),
         };
         let (timings, timed_out) = match &result {
             Ok(_) => Default::default(),
@@ -161,8 +163,9 @@ impl Runner {
                 },
             ),
         };
+        let accepted = accepted(&recipients);
         let claim = match result {
-            Ok((code, accepted)) => Claim {
+            Ok((code, _)) => Claim {
                 outcome: Outcome::Accepted,
                 phase: None,
                 kind: "accepted",
@@ -177,12 +180,17 @@ impl Runner {
             findings = server.findings;
             kept.buffers = link.into_buffers();
         }
+        let for_each = super::for_each(case, &recipients, |path| {
+            let to = |delivery: &&Delivery| delivery.forward_paths.iter().any(|to| to == path);
+            committed.iter().filter(to).count()
+        });
         let intact = committed
             .iter()
             .all(|delivery| is_intact(delivery, case, &kept.message, &accepted));
         Report {
             elapsed: Duration::from_millis(elapsed),
             committed: committed.len(),
+            for_each,
             intact,
             findings,
             octets_after_cancel: after,
@@ -205,7 +213,8 @@ fn accepted(recipients: &[proto::Recipient]) -> Vec<String> {
 fn is_intact(delivery: &Delivery, case: &Case, message: &[u8], accepted: &[String]) -> bool {
     delivery.octets == message
         && delivery.reverse_path == "sender@client.example"
-        && (!super::attributes(case) || delivery.forward_paths == accepted)
+        && (!super::attributes(case)
+            || super::is_addressed(case, &delivery.forward_paths, accepted))
 }
 
 struct World<'a> {
@@ -224,7 +233,7 @@ struct Run<'a> {
     hash: u64,
 }
 
-type Ended = Result<(u16, Vec<String>), Box<Failure>>;
+type Ended = Result<(u16, Vec<proto::Recipient>), Box<Failure>>;
 
 impl Run<'_> {
     fn bounds(&self) -> Bounds {
@@ -256,6 +265,7 @@ impl Run<'_> {
                 Offer {
                     pipelining: self.case.pipelining,
                     chunking: self.case.chunking.is_some(),
+                    lmtp: self.case.lmtp,
                 },
             ),
         });
@@ -294,10 +304,9 @@ impl Run<'_> {
         let kept = self.kept;
         session.begin(&kept.envelope, options, bounds, instant(self.now))?;
         match self.drive(session, Some(&kept.message))? {
-            Completed::Accepted(acceptance) => Ok((
-                acceptance.reply.code().get(),
-                accepted(&acceptance.recipients),
-            )),
+            Completed::Accepted(acceptance) => {
+                Ok((acceptance.reply.code().get(), acceptance.recipients))
+            }
             other => panic!("a transaction ended as {other:?}"),
         }
     }

@@ -27,6 +27,8 @@ enum Mode {
     MailData,
     /// The octets of a chunk: so many are still to come, and whether it is the last one.
     Chunk(u64, bool),
+    /// Final replies are due; whether a chunk was refused.
+    Finals(bool),
     Stalled,
     Ended,
 }
@@ -36,6 +38,7 @@ enum Mode {
 pub(super) struct Offer {
     pub(super) pipelining: bool,
     pub(super) chunking: bool,
+    pub(super) lmtp: bool,
 }
 
 pub(super) struct Server<'a> {
@@ -53,6 +56,8 @@ pub(super) struct Server<'a> {
     mail_said: bool,
     envelope: Option<Envelope>,
     data: MailData,
+    /// What is still to be answered for.
+    finals: VecDeque<Delivery>,
     /// Chunks were sent, and whether one of them was refused.
     chunks: Option<bool>,
     intake: Option<&'a IntakeFault>,
@@ -99,13 +104,19 @@ impl<'a> Server<'a> {
             mail_said: false,
             envelope: None,
             data: MailData::default(),
+            finals: VecDeque::new(),
             chunks: None,
             intake,
             due: None,
             committed: Vec::new(),
             findings: Vec::new(),
         };
-        server.answer(Phase::Greeting, b"220 double.example ESMTP\r\n");
+        let greeting: &[u8] = if offer.lmtp {
+            b"220 double.example LMTP\r\n"
+        } else {
+            b"220 double.example ESMTP\r\n"
+        };
+        server.answer(Phase::Greeting, greeting);
         server
     }
 
@@ -223,6 +234,10 @@ impl<'a> Server<'a> {
                 self.end_of_chunk(last);
                 return Some(true);
             }
+            Mode::Finals(refused) => {
+                self.final_reply(refused);
+                return Some(true);
+            }
             Mode::MailData | Mode::Chunk(..) => return self.mail_data(link, now),
             _ => {}
         }
@@ -262,12 +277,12 @@ impl<'a> Server<'a> {
             }
         }
         match verb {
-            "EHLO" | "HELO" => {
+            "EHLO" | "HELO" | "LHLO" if self.offer.lmtp == (verb == "LHLO") => {
                 if rest.is_empty() {
                     self.find("EHLO or HELO without a name");
                 }
                 let mut normal = "250 double.example\r\n".to_owned();
-                if verb == "EHLO" {
+                if verb != "HELO" {
                     normal = "250-double.example\r\n".to_owned();
                     if self.offer.pipelining {
                         normal.push_str("250-PIPELINING\r\n");
@@ -488,7 +503,6 @@ impl<'a> Server<'a> {
     }
 
     fn end_of_mail_data(&mut self, more: bool, refused: bool) {
-        self.mode = Mode::Commands;
         if more && !self.offer.pipelining {
             self.find("octets behind the end of mail data although PIPELINING is not in force");
         }
@@ -498,6 +512,33 @@ impl<'a> Server<'a> {
         if data.wrong || bare || (!envelope.eight_bit && !data.message.is_ascii()) {
             self.find("mail data that is not as it must be");
         }
+        let all = Delivery {
+            reverse_path: envelope.reverse_path,
+            forward_paths: envelope.forward_paths,
+            octets: data.message,
+        };
+        self.finals = match self.offer.lmtp {
+            false => [all].into(),
+            true => all
+                .forward_paths
+                .iter()
+                .map(|path| Delivery {
+                    forward_paths: vec![path.clone()],
+                    reverse_path: all.reverse_path.clone(),
+                    octets: all.octets.clone(),
+                })
+                .collect(),
+        };
+        self.forget();
+        self.mode = Mode::Finals(refused);
+    }
+
+    /// Answers for the message or, over LMTP, for the message for one recipient.
+    fn final_reply(&mut self, refused: bool) {
+        let Some(delivery) = self.finals.pop_front() else {
+            self.mode = Mode::Commands;
+            return;
+        };
         let occasion = self.occasion(Phase::DataTermination);
         let normal: &[u8] = if refused {
             REFUSED
@@ -505,14 +546,9 @@ impl<'a> Server<'a> {
             b"250 2.0.0 queued\r\n"
         };
         let fault = self.fault_at(Phase::DataTermination, occasion);
-        self.forget();
         let commits = fault.is_none_or(|fault| fault.commit || means_success(&fault.say, normal));
         if commits && !refused {
-            self.committed.push(Delivery {
-                reverse_path: envelope.reverse_path,
-                forward_paths: envelope.forward_paths,
-                octets: data.message,
-            });
+            self.committed.push(delivery);
         }
         match fault {
             None => self.say_now(normal),

@@ -118,6 +118,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         self.double.trace.record(connection, || {
             Event::MailData(usize::try_from(taken).unwrap_or(0))
         });
+        if self
+            .envelope
+            .as_ref()
+            .is_none_or(|envelope| envelope.forward_paths.is_empty())
+        {
+            self.forget();
+            self.wire.write(REFUSED).await?;
+            return Ok(Next::Go);
+        }
         let body = self.parameters.body;
         let cut = chunks.message.len() >= chunks.most;
         if body != Body::BinaryMime && !cut && !is_lines(&chunks.message) {
