@@ -63,7 +63,7 @@ impl Dialogue {
         let now = dialogue.now;
         dialogue.session.provide(MESSAGE, true, now);
         let _ = dialogue.says();
-        assert_eq!(dialogue.session.outcome(), Outcome::Ambiguous);
+        assert_eq!(dialogue.session.outcome(), Ambiguous);
         dialogue
     }
 
