@@ -373,7 +373,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             elapsed: Duration::ZERO,
             ..error::Context::default()
         };
-        Error::new(spent(phase), context)
+        let why = self.session.check_idle(phase).err();
+        Error::new(why.unwrap_or_else(|| spent(phase)), context)
     }
 }
 

@@ -133,8 +133,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // A source that has nothing yet does not keep back what is to be written or flushed.
-        if self.session.needs_chunk() && self.poll_source(cx).is_ready() && self.session.is_over() {
-            return Poll::Ready(());
+        // One that gives a lone CR is asked again: nothing is written for it that would wake the call.
+        while self.session.needs_chunk() && self.poll_source(cx).is_ready() {
+            if self.session.is_over() {
+                return Poll::Ready(());
+            }
         }
         if self.session.needs_derivation() {
             self.derive(cx);

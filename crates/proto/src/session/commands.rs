@@ -67,7 +67,12 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn check_idle(&self, phase: Phase) -> Result<(), Box<Failure>> {
+    /// Whether a call that begins with `phase` may be made.
+    ///
+    /// # Errors
+    /// Why not: what the peer did meanwhile, such as saying 421, or that the connection is not at
+    /// rest.
+    pub fn check_idle(&self, phase: Phase) -> Result<(), Box<Failure>> {
         if let Some(spent) = &self.spent {
             let mut failure = spent.clone();
             failure.phase = phase;

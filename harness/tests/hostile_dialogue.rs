@@ -1,0 +1,786 @@
+//! The hostile cases of the dialogue itself: what a client must survive, one test each.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that can't be set up has to fail"
+)]
+
+use std::time::Duration;
+
+use postbound::ext::EnvelopeId;
+use postbound::{
+    Bounds, Chunking, Client, EhloName, Envelope, Error, FailureKind, ForwardPath, MailParameters,
+    Message, Outcome, Phase, Receipt, Retry, ReversePath, Unsupported,
+};
+use postbound_harness::case::SECRET;
+use postbound_harness::{Case, Report, run};
+use simnet::net::mem::Network;
+use simnet::{Double, Plan, Script};
+
+/// The phases whose reply the server can spoil before the end of mail data.
+const BEFORE: [Phase; 5] = [
+    Phase::Greeting,
+    Phase::Ehlo,
+    Phase::Mail,
+    Phase::Rcpt,
+    Phase::DataInitiation,
+];
+
+fn case(plan: &str) -> Case {
+    format!("timeout=2s -- v1 | {plan}")
+        .parse()
+        .unwrap_or_else(|error| panic!("{plan}: {error}"))
+}
+
+/// Runs the case; every guarantee holds, whatever else is looked at.
+fn run_one(plan: &str) -> Report {
+    let case = case(plan);
+    let report = run::mem::run(&case);
+    let violations = report.violations(&case, run::mem::TOLERANCE);
+    assert_eq!(violations, [], "{case}\n{}", report.events);
+    report
+}
+
+fn claim(plan: &str) -> String {
+    run_one(plan).claim.to_string()
+}
+
+fn error(plan: &str) -> Error {
+    run::mem::result(&case(plan)).expect_err(plan)
+}
+
+fn quoted(octets: &[u8]) -> String {
+    format!("raw \"{}\"", octets.escape_ascii())
+}
+
+fn envelope() -> Envelope {
+    let to = ["b@example.org".parse().unwrap()];
+    Envelope::new("a@example.org".parse().unwrap(), to).unwrap()
+}
+
+fn client(network: &Network) -> Client<simnet::net::mem::Connector> {
+    Client::builder("mx.example", 25)
+        .connector(network.connector())
+        .build()
+        .unwrap()
+}
+
+/// One message to a healthy server with this script.
+fn send(
+    script: Script,
+    envelope: &Envelope,
+    message: Message<'_>,
+) -> (Network, Result<Receipt, Error>) {
+    run::paused(async {
+        let double = Double::new(Plan::healthy())
+            .with_script(script)
+            .keeping_wire_octets();
+        let network = Network::new(double);
+        let result = client(&network)
+            .send(envelope, message, Bounds::none())
+            .await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        (network, result)
+    })
+}
+
+#[test]
+fn hostile_13_no_control_character_gets_into_a_path() {
+    for control in (0u8..0x20).chain([0x7f]) {
+        let control = char::from(control);
+        for path in [
+            format!("a{control}b@example.org"),
+            format!("\"a{control}\nDATA\"@example.org"),
+            format!("\"a\\{control}b\"@example.org"),
+            format!("a@exam{control}ple.org"),
+            format!("a@example.org{control}"),
+            format!("{control}a@example.org"),
+            format!("a@[127.0.0.1{control}]"),
+        ] {
+            assert!(path.parse::<ForwardPath>().is_err(), "{path:?}");
+            assert!(path.parse::<ReversePath>().is_err(), "{path:?}");
+        }
+    }
+}
+
+#[test]
+fn hostile_14_no_parameter_begins_another_and_no_name_is_a_line() {
+    for path in [
+        "a@example.org> SIZE=1 BODY=8BITMIME",
+        "a@example.org>\r\nRCPT TO:<c@example.org",
+        "a@example.org> <b@example.org",
+        "<a@example.org> NOTIFY=NEVER",
+    ] {
+        assert!(path.parse::<ForwardPath>().is_err(), "{path:?}");
+        assert!(path.parse::<ReversePath>().is_err(), "{path:?}");
+    }
+    for name in [
+        "hi\nX-INJECTED",
+        "hi\r\nMAIL FROM:<a@b>",
+        "hi there",
+        "a\0b",
+        "",
+    ] {
+        assert!(name.parse::<EhloName>().is_err(), "{name:?}");
+    }
+    // What may be in a value and is no character of a parameter crosses the wire encoded.
+    let id: EnvelopeId = "x SIZE=1+2".parse().unwrap();
+    let mut mail = MailParameters::default();
+    mail.envelope_id = Some(id);
+    let envelope = envelope().with_mail_parameters(mail);
+    let script = Script::full();
+    let (network, result) = send(script, &envelope, Message::from("Subject: x\r\n\r\ny\r\n"));
+    let _ = result.unwrap();
+    assert_eq!(network.double().ledger().findings(), []);
+    let parameters = network.double().ledger().deliveries()[0].parameters.clone();
+    assert!(
+        parameters.ends_with("ENVID=x+20SIZE+3D1+2B2"),
+        "{parameters}"
+    );
+    assert!("x\r\nDATA".parse::<EnvelopeId>().is_err());
+}
+
+#[test]
+fn hostile_15_characters_whose_low_octet_is_a_line_end_are_not_narrowed() {
+    // U+010A, U+010D and U+560A: cast to an octet each is LF or CR.
+    for local in ["a\u{10a}DATA", "a\u{10d}b", "\u{560a}"] {
+        let path: ForwardPath = format!("{local}@example.org").parse().unwrap();
+        let envelope = Envelope::new("a@example.org".parse().unwrap(), [path]).unwrap();
+        let message = || Message::from("Subject: x\r\n\r\ny\r\n");
+        let (network, result) = send(Script::default(), &envelope, message());
+        let unsupported = FailureKind::Unsupported(Unsupported::SmtpUtf8);
+        assert_eq!(*result.unwrap_err().kind(), unsupported);
+        assert!(!network.double().trace().to_string().contains("MAIL"));
+
+        let (network, result) = send(Script::full(), &envelope, message());
+        let _ = result.unwrap();
+        assert_eq!(network.double().ledger().findings(), []);
+        let deliveries = network.double().ledger().deliveries();
+        assert_eq!(
+            deliveries[0].forward_paths,
+            [format!("{local}@example.org")]
+        );
+    }
+}
+
+#[test]
+fn hostile_16_nothing_in_a_message_ends_it_early() {
+    let ends: [&[u8]; 16] = [
+        b"\n.\n",
+        b"\n.\r",
+        b"\r.\n",
+        b"\r.\r",
+        b"\n.\r\n",
+        b"\r.\r\n",
+        b"\r\n.\n",
+        b"\r\n.\r",
+        b"\r\n.\r\n",
+        b"\r\n.\r\r\n",
+        b"\r\r\n.\r\r\n",
+        b"\r\n\0.\r\n",
+        b"\r\n.\0\r\n",
+        b"\n\n.\r\n",
+        b"\r\n.",
+        b"\r\n.\r",
+    ];
+    for end in ends {
+        let smuggled = b"MAIL FROM:<evil@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nevil";
+        let message = [b"Subject: x\r\n\r\ny".as_slice(), end, smuggled, end].concat();
+        for chunks in [Chunking::Never, Chunking::IF_OFFERED, Chunking::UpTo(1)] {
+            // Whatever the pieces in which it comes: each boundary is one in some of them.
+            for piece in [1, 2, 3, message.len()] {
+                let shown = end.escape_ascii();
+                run::paused(async {
+                    let script = Script::default().with("CHUNKING");
+                    let double = Double::new(Plan::healthy())
+                        .with_script(script)
+                        .keeping_wire_octets();
+                    let network = Network::new(double);
+                    let client = Client::builder("mx.example", 25)
+                        .connector(network.connector())
+                        .chunking(chunks)
+                        .build()
+                        .unwrap();
+                    let (mut give, take) = tokio::io::duplex(piece);
+                    let octets = message.clone();
+                    tokio::spawn(async move {
+                        use tokio::io::AsyncWriteExt as _;
+                        give.write_all(&octets).await.unwrap();
+                    });
+                    let message = Message::reader(take);
+                    let result = client.send(&envelope(), message, Bounds::none()).await;
+                    assert!(
+                        result.is_ok(),
+                        "{shown} {chunks:?} {piece} {}",
+                        network.double().trace()
+                    );
+                    let ledger = network.double().ledger();
+                    // Bare line ends, dots that are not stuffed and a second message are findings.
+                    assert_eq!(ledger.findings(), [], "{shown} {chunks:?}");
+                    let deliveries = ledger.deliveries();
+                    assert_eq!(deliveries.len(), 1, "{shown} {chunks:?}");
+                    if chunks == Chunking::Never {
+                        let wire = &deliveries[0].wire;
+                        let ends = wire.windows(5).filter(|at| at == b"\r\n.\r\n").count();
+                        assert_eq!(ends, 1, "{shown}");
+                    }
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn hostile_17_no_host_is_more_than_a_host() {
+    for host in [
+        "mx.example\r\nX: y",
+        "mx.example\nX",
+        "mx.example\0",
+        "mx example",
+        "",
+    ] {
+        assert!(Client::builder(host, 25).build().is_err(), "{host:?}");
+    }
+}
+
+#[test]
+fn hostile_18_a_line_without_end_meets_the_cap_while_it_is_read() {
+    for phase in BEFORE {
+        let report = run_one(&format!("{phase}: endless-line"));
+        assert_eq!(
+            report.claim.to_string(),
+            format!("not accepted, protocol at {phase}")
+        );
+        // Not by the clock: a few thousand octets are enough.
+        assert!(
+            report.elapsed < Duration::from_millis(500),
+            "{:?}",
+            report.elapsed
+        );
+    }
+    assert_eq!(
+        claim("data-termination: endless-line"),
+        "ambiguous, protocol at data-termination"
+    );
+}
+
+#[test]
+fn hostile_19_lines_without_end_meet_a_cap_or_the_limit_of_the_phase() {
+    for phase in BEFORE {
+        assert_eq!(
+            claim(&format!("{phase}: endless-lines")),
+            format!("not accepted, protocol at {phase}")
+        );
+        // One line just before each expiry of a timer that octets could move.
+        let report = run_one(&format!("{phase}: endless-lines; drip 1900ms"));
+        assert_eq!(
+            report.claim.to_string(),
+            format!("not accepted, timed-out at {phase}")
+        );
+        assert!(report.elapsed < Duration::from_millis(2_100));
+    }
+}
+
+#[test]
+fn hostile_20_a_code_is_three_digits_and_nothing_else() {
+    let wrong: [&[u8]; 17] = [
+        b"25\r\n",
+        b"2500 ok\r\n",
+        b"250_ok\r\n",
+        b"99\r\n",
+        b"999 ok\r\n",
+        b"600 ok\r\n",
+        b"000 ok\r\n",
+        b"850 NONSENSE\r\n",
+        b"150 ok\r\n",
+        b"\r\n",
+        b" 250 x\r\n",
+        b"-250 x\r\n",
+        b"250\tx\r\n",
+        b"25O ok\r\n",
+        b"\xef\xbc\x92\xef\xbc\x95\xef\xbc\x90 ok\r\n",
+        b"250.ok\r\n",
+        b"2 50 ok\r\n",
+    ];
+    for octets in wrong {
+        for phase in BEFORE {
+            assert_eq!(
+                claim(&format!("{phase}: {}", quoted(octets))),
+                format!("not accepted, protocol at {phase}"),
+                "{}",
+                octets.escape_ascii()
+            );
+        }
+        for commit in ["", "commit; "] {
+            let plan = format!("data-termination: {commit}{}", quoted(octets));
+            assert_eq!(claim(&plan), "ambiguous, protocol at data-termination");
+        }
+    }
+    // A code alone is a reply.
+    assert_eq!(
+        claim("mail: reply 250 | data-termination: reply 250"),
+        "accepted (250)"
+    );
+}
+
+#[test]
+fn hostile_21_lines_of_one_reply_with_different_codes_are_none() {
+    for octets in [
+        "250-a\r\n550 b\r\n",
+        "550-a\r\n250 b\r\n",
+        "250-a\r\n251 b\r\n",
+        "250-a\r\nb\r\n250 c\r\n",
+    ] {
+        for phase in [Phase::Ehlo, Phase::Mail, Phase::Rcpt] {
+            assert_eq!(
+                claim(&format!("{phase}: {}", quoted(octets.as_bytes()))),
+                format!("not accepted, protocol at {phase}")
+            );
+        }
+        let plan = format!("data-termination: commit; {}", quoted(octets.as_bytes()));
+        assert_eq!(claim(&plan), "ambiguous, protocol at data-termination");
+    }
+}
+
+#[test]
+fn hostile_22_a_stray_line_is_never_skipped() {
+    for (phase, octets) in [
+        (Phase::Greeting, "\r\n220 mx ESMTP\r\n"),
+        (Phase::Greeting, "Welcome!\r\n220 mx ESMTP\r\n"),
+        (Phase::Ehlo, "hello\r\n250 mx\r\n"),
+        (Phase::Ehlo, "250-mx\r\n\r\n250 SIZE\r\n"),
+        (Phase::Mail, "\r\n250 ok\r\n"),
+        (Phase::Rcpt, "debug: ok\r\n250 ok\r\n"),
+        (Phase::DataInitiation, "\r\n354 go\r\n"),
+    ] {
+        assert_eq!(
+            claim(&format!("{phase}: {}", quoted(octets.as_bytes()))),
+            format!("not accepted, protocol at {phase}"),
+            "{octets:?}"
+        );
+    }
+}
+
+#[test]
+fn hostile_23_octets_that_act_on_a_terminal_are_kept_and_shown_escaped() {
+    let text = b"554 5.7.1 \x1b[2J\x07\xff\xc3\x28\xe2\x80\xae no\r\n";
+    let error = error(&format!("mail: {}", quoted(text)));
+    assert!(error.is_refused());
+    assert_eq!(error.reply().unwrap().raw(), text);
+    for shown in [
+        error.to_string(),
+        format!("{error:?}"),
+        error.reply().unwrap().to_string(),
+    ] {
+        assert!(
+            shown.chars().all(|c| !c.is_control() && c != '\u{202e}'),
+            "{shown:?}"
+        );
+    }
+    // A line ends with CRLF, and has neither of them, nor NUL, anywhere else.
+    for octets in [
+        b"554 no\n".as_slice(),
+        b"554 n\ro\r\n",
+        b"554 n\0o\r\n",
+        b"554-a\n554 b\r\n",
+    ] {
+        let claim = claim(&format!("mail: {}", quoted(octets)));
+        assert!(
+            claim == "not accepted, protocol at mail" || claim == "not accepted, timed-out at mail",
+            "{}: {claim}",
+            octets.escape_ascii()
+        );
+    }
+}
+
+#[test]
+fn hostile_24_the_code_counts_and_an_enhanced_code_that_contradicts_it_is_not_shown() {
+    for (text, shown) in [
+        ("250 5.1.1 fine", None),
+        ("250 2.1.5 fine", Some("2.1.5")),
+        ("250 9.9.9 fine", None),
+        ("250 2. fine", None),
+        ("250 2.1 fine", None),
+        ("250 2.1.5.6 fine", None),
+        ("250 2.99999.1 fine", None),
+        ("250 2..1 fine", None),
+    ] {
+        let case = case(&format!("data-termination: reply {text}"));
+        let receipt = run::mem::result(&case).unwrap();
+        let enhanced = receipt.reply().enhanced().map(|code| code.to_string());
+        assert_eq!(enhanced.as_deref(), shown, "{text}");
+    }
+    let error = error("rcpt: reply 550 2.0.0 all is well");
+    assert!(error.is_refused() && error.is_permanent());
+    assert_eq!(error.reply().unwrap().enhanced(), None);
+}
+
+#[test]
+fn hostile_25_replies_in_any_segments_have_the_same_result() {
+    for plan in ["rcpt: reply 451 4.7.1 later", "mail: reply 250 2.1.0 ok"] {
+        let whole = claim(plan);
+        for octets in 1..60 {
+            let split = format!("{plan} | link: fragment {octets} to-client");
+            assert_eq!(claim(&split), whole, "{octets}");
+        }
+        // And several in one.
+        for every in [5, 50, 500] {
+            let together = format!("{plan} | link: coalesce {every}ms to-client");
+            assert_eq!(claim(&together), whole, "{every}");
+        }
+    }
+}
+
+#[test]
+fn hostile_26_replies_to_what_was_not_said_are_not_believed() {
+    let all = "250-mx\r\n250 PIPELINING\r\n250 ok\r\n250 ok\r\n354 go\r\n250 2.0.0 accepted\r\n";
+    let report = run_one(&format!("ehlo: {}", quoted(all.as_bytes())));
+    assert_eq!(report.claim.outcome, Outcome::NotAccepted);
+    assert_eq!(report.claim.kind, "protocol");
+    assert_eq!(report.committed, 0);
+    for phase in [Phase::Greeting, Phase::Ehlo, Phase::Mail, Phase::Rcpt] {
+        let early = format!("{phase}: twice");
+        let case = case(&early);
+        let report = run::mem::run(&case);
+        assert_eq!(report.claim.outcome, Outcome::NotAccepted, "{early}");
+        assert_eq!(report.claim.kind, "protocol", "{early}");
+        assert_eq!(report.committed, 0, "{early}");
+    }
+}
+
+#[test]
+fn hostile_27_each_reply_of_a_group_is_its_own_and_no_mail_data_follows_anything_but_a_354() {
+    let case: Case = "timeout=2s recipients=4 -- v1 | rcpt#2: reply 550 5.1.1 no | rcpt#3: reply 451 4.2.1 later"
+        .parse()
+        .unwrap();
+    let receipt = run::mem::result(&case).unwrap();
+    let codes: Vec<_> = receipt
+        .recipients()
+        .iter()
+        .map(|recipient| recipient.reply().unwrap().code().get())
+        .collect();
+    assert_eq!(codes, [250, 550, 451, 250]);
+    // All refused, and the server wants the message all the same.
+    let report = run_one("rcpt: reply 550 5.1.1 no | data-initiation: reply 354 go ahead");
+    assert_eq!(
+        report.claim.to_string(),
+        "not accepted, refused at rcpt (550)"
+    );
+    assert!(
+        !report.events.contains("octets of mail data"),
+        "{}",
+        report.events
+    );
+    for (reply, shown) in [
+        ("250 ok", "protocol at data-initiation"),
+        ("503 5.5.1 no", "refused at data-initiation (503)"),
+        ("451 4.3.0 no", "refused at data-initiation (451)"),
+    ] {
+        let report = run_one(&format!("data-initiation: reply {reply}"));
+        let claim = report.claim.to_string();
+        assert!(
+            claim.starts_with(&format!("not accepted, {shown}")),
+            "{claim}"
+        );
+        assert_eq!(report.committed, 0);
+    }
+    // One reply too few: the one to DATA is taken for it, and refuses either way.
+    assert_eq!(
+        claim("rcpt: nothing"),
+        "not accepted, refused at rcpt (554)"
+    );
+}
+
+#[test]
+fn hostile_28_a_thousand_recipients_through_a_small_window_are_no_deadlock() {
+    for window in [16, 64, 4_096] {
+        let case: Case = format!("timeout=10s recipients=1000 -- v1 | link: window {window}")
+            .parse()
+            .unwrap();
+        let report = run::mem::run(&case);
+        assert_eq!(report.violations(&case, run::mem::TOLERANCE), []);
+        assert_eq!(report.claim.outcome, Outcome::Accepted, "{window}");
+    }
+    // The server stops reading in the middle of the group.
+    let case: Case = "timeout=2s recipients=1000 -- v1 | link: window 64 | rcpt#20: stall"
+        .parse()
+        .unwrap();
+    let report = run::mem::run(&case);
+    assert_eq!(
+        report.claim.to_string(),
+        "not accepted, timed-out at rcpt",
+        "{}",
+        report.claim
+    );
+}
+
+#[test]
+fn hostile_29_a_421_is_a_421_wherever_it_comes() {
+    for phase in BEFORE {
+        for then in ["close", "reset", "stall"] {
+            let plan = format!("{phase}: reply 421 4.3.2 closing; {then}");
+            let claim = claim(&plan);
+            // A reset may overtake it.
+            assert!(
+                claim == format!("not accepted, refused at {phase} (421)") || then == "reset",
+                "{plan}: {claim}"
+            );
+        }
+    }
+    assert_eq!(
+        claim("link: window 64 | data-block: interrupt after 20; reply 421 4.3.2 closing; stall"),
+        "not accepted, refused at data-block (421)"
+    );
+    assert_eq!(
+        claim("data-termination: reply 421 4.3.2 closing; close"),
+        "not accepted, refused at data-termination (421)"
+    );
+    assert!(error("mail: reply 421 4.3.2 closing; close").is_transient());
+    // At rest, before the next transaction.
+    run::paused(async {
+        let plan = "v1 | ehlo: raw \"250 mx\\r\\n421 4.3.2 idle for too long\\r\\n\"; close";
+        let network = Network::new(Double::new(plan.parse().unwrap()));
+        let client = client(&network);
+        let connection = client.connect(Bounds::none()).await;
+        let error = match connection {
+            Err(error) => error,
+            Ok(mut connection) => {
+                let envelope = envelope();
+                match connection.transaction(&envelope) {
+                    Err(error) => error,
+                    Ok(transaction) => transaction
+                        .send("Subject: x\r\n\r\ny\r\n", Bounds::none())
+                        .await
+                        .unwrap_err(),
+                }
+            }
+        };
+        assert_eq!(error.outcome(), Outcome::NotAccepted);
+        assert_eq!(
+            error.reply().map(|reply| reply.code().get()),
+            Some(421),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn hostile_30_a_greeting_that_is_no_220_is_answered_with_nothing() {
+    for code in [554, 521, 421, 450, 250, 354] {
+        let report = run_one(&format!("greeting: reply {code} no"));
+        assert_eq!(report.claim.phase, Some(Phase::Greeting), "{code}");
+        assert!(!report.events.contains("EHLO"), "{}", report.events);
+    }
+    // Several lines, no ESMTP in it, or stars in place of everything: it is a greeting.
+    for text in [
+        "\"a\\nb\\nc\"",
+        "mx.example SMTP",
+        "**************2****0",
+        "\"\"",
+    ] {
+        assert_eq!(
+            claim(&format!("greeting: reply 220 {text}")),
+            "accepted (250)"
+        );
+    }
+    assert_eq!(claim("greeting: nothing"), {
+        "not accepted, timed-out at greeting"
+    });
+}
+
+#[test]
+fn hostile_31_an_end_at_each_boundary_is_told_as_it_is() {
+    for end in ["close", "reset"] {
+        for (plan, outcome, committed) in [
+            (
+                format!("data-initiation: normal; {end}"),
+                Outcome::NotAccepted,
+                0,
+            ),
+            (
+                format!("link: window 64 | data-block: interrupt after 20; nothing; {end}"),
+                Outcome::NotAccepted,
+                0,
+            ),
+            (format!("data-termination: {end}"), Outcome::Ambiguous, 0),
+            (
+                format!("data-termination: commit; {end}"),
+                Outcome::Ambiguous,
+                1,
+            ),
+            (
+                format!("data-termination: commit; half; {end}"),
+                Outcome::Ambiguous,
+                1,
+            ),
+            (format!("quit: {end}"), Outcome::Accepted, 1),
+        ] {
+            let report = run_one(&plan);
+            assert_eq!(
+                (report.claim.outcome, report.committed),
+                (outcome, committed),
+                "{plan}"
+            );
+        }
+    }
+    assert_eq!(claim("quit: nothing"), "accepted (250)");
+    // A reset may take the 250 with it: never a refusal.
+    let report = run_one("data-termination: normal; reset");
+    assert_eq!(report.committed, 1);
+    assert!(matches!(
+        report.claim.outcome,
+        Outcome::Accepted | Outcome::Ambiguous
+    ));
+}
+
+#[test]
+fn hostile_32_a_message_that_may_have_been_taken_is_not_sent_again() {
+    run::paused(async {
+        let plan: Plan = "v1 | data-termination[first 1]: commit; stall"
+            .parse()
+            .unwrap();
+        for (retry, copies) in [
+            (Retry::attempts(5), 1),
+            (Retry::attempts(5).may_duplicate(), 2),
+        ] {
+            let network = Network::new(Double::new(plan.clone()));
+            let client = Client::builder("mx.example", 25)
+                .connector(network.connector())
+                .retry(retry)
+                .build()
+                .unwrap();
+            let message = b"Subject: x\r\n\r\ny\r\n";
+            let result = client.send(&envelope(), message, Bounds::none()).await;
+            assert_eq!(network.double().ledger().copies(message), copies);
+            if copies == 1 {
+                assert!(result.unwrap_err().is_ambiguous());
+            }
+        }
+    });
+}
+
+#[test]
+fn hostile_33_nonsense_in_the_reply_to_ehlo_is_ignored_and_has_a_cap() {
+    for line in [
+        "SIZE -1",
+        "SIZE 18446744073709551616",
+        "SIZE x",
+        "SIZE",
+        "LIMITS RCPTMAX=0",
+        "LIMITS RCPTMAX=-1 MAILMAX=x",
+        "LIMITS",
+        "AUTH",
+        "AUTH=",
+        "AUTH = =",
+        "-",
+        "=",
+        "8BITMIME 8BITMIME",
+    ] {
+        let reply = format!("250-mx\r\n250-{line}\r\n250-{line}\r\n250 PIPELINING\r\n");
+        // The double takes the raw reply for none at all, so its findings say nothing here.
+        let report = run::mem::run(&case(&format!("ehlo: {}", quoted(reply.as_bytes()))));
+        assert_eq!(report.claim.outcome, Outcome::Accepted, "{line}");
+    }
+    // More keywords than anybody has: the reply is over its cap, and that is all.
+    let mut reply = String::from("250-mx\r\n");
+    (0..1_000).for_each(|n| reply.push_str(&format!("250-X{n}\r\n")));
+    reply.push_str("250 PIPELINING\r\n");
+    assert_eq!(
+        claim(&format!("ehlo: {}", quoted(reply.as_bytes()))),
+        "not accepted, protocol at ehlo"
+    );
+}
+
+#[test]
+fn hostile_39_an_octet_now_and_then_moves_no_limit() {
+    for phase in BEFORE.into_iter().chain([Phase::DataTermination]) {
+        let case: Case =
+            format!("timeout=100s timeout.{phase}=2s -- v1 | {phase}: commit; drip 1999ms")
+                .parse()
+                .or_else(|_| {
+                    format!("timeout=100s timeout.{phase}=2s -- v1 | {phase}: drip 1999ms").parse()
+                })
+                .unwrap();
+        let report = run::mem::run(&case);
+        assert_eq!(report.violations(&case, run::mem::TOLERANCE), []);
+        assert_eq!(report.claim.phase, Some(phase));
+        assert_eq!(report.claim.kind, "timed-out", "{phase}");
+        assert!(
+            report.elapsed < Duration::from_millis(2_100),
+            "{:?}",
+            report.elapsed
+        );
+    }
+}
+
+#[test]
+fn hostile_40_a_window_that_closes_or_drains_slowly_has_a_limit_and_a_rate() {
+    assert_eq!(
+        claim("link: window 64 | data-block: stop after 1"),
+        "not accepted, timed-out at data-block"
+    );
+    // Slower than the minimum rate, and never silent for as long as a block's limit.
+    let case: Case =
+        "timeout=2s octets=200000 -- v1 | link: window 64 | data-block: trickle 64 every 100ms"
+            .parse()
+            .unwrap();
+    let report = run::mem::run(&case);
+    assert_eq!(report.violations(&case, run::mem::TOLERANCE), []);
+    assert_eq!(
+        report.claim.to_string(),
+        "not accepted, timed-out at data-block"
+    );
+    assert_eq!(
+        claim("link: window 64 | data-block: interrupt after 20; nothing; reset"),
+        "not accepted, broken at data-block"
+    );
+}
+
+#[test]
+fn hostile_41_a_resolver_that_hangs_or_answers_with_a_crowd_is_under_the_limits() {
+    assert_eq!(claim("resolve: hang"), "not accepted, timed-out at resolve");
+    for plan in ["resolve: fail", "resolve: empty"] {
+        let report = run_one(plan);
+        assert_eq!(report.claim.phase, Some(Phase::Resolve), "{plan}");
+    }
+    // As many dead addresses as a plan can have: one limit for all, and a cap.
+    let error = error("resolve: addresses 250 | connect: blackhole");
+    assert_eq!(error.phase(), Phase::Connect);
+    assert!(error.is_timeout());
+    assert!(error.attempts().len() <= 16, "{}", error.attempts().len());
+    assert!(error.elapsed() <= Duration::from_millis(2_010));
+    // One family leads nowhere.
+    assert_eq!(
+        claim("resolve: addresses v6 v4 | connect#1: blackhole"),
+        "accepted (250)"
+    );
+}
+
+#[test]
+fn hostile_43_no_secret_is_in_anything_that_can_be_shown() {
+    let plans = [
+        "",
+        " | auth: reply 535 5.7.8 no",
+        " | auth: echo",
+        " | auth: stall",
+    ];
+    for mechanism in ["plain", "login", "cram-md5", "xoauth2"] {
+        for plan in plans {
+            let case: Case = format!("timeout=2s auth={mechanism} -- v1{plan}")
+                .parse()
+                .unwrap();
+            let report = run::mem::run(&case);
+            let mut shown = vec![report.events.clone(), format!("{report:?}")];
+            match run::mem::result(&case) {
+                Ok(receipt) => shown.push(format!("{receipt:?}")),
+                Err(error) => shown.extend([error.to_string(), format!("{error:?}")]),
+            }
+            shown.push(format!("{:?}", case.authentication()));
+            for text in shown {
+                assert!(!text.contains(SECRET), "{mechanism}{plan}: {text}");
+            }
+        }
+    }
+}
