@@ -114,7 +114,9 @@ impl Report {
         for (place, (outcome, committed)) in self.for_each.iter().enumerate() {
             broken.extend(violation(!honest(*outcome, *committed), "g4", || {
                 let number = place + 1;
-                format!("claims \"{outcome}\" for recipient {number}, whose mailbox has {committed}")
+                format!(
+                    "claims \"{outcome}\" for recipient {number}, whose mailbox has {committed}"
+                )
             }));
         }
         broken.extend(violation(!self.intact, "g4", || {
