@@ -12,6 +12,7 @@ mod account;
 mod exit;
 mod many;
 mod matrix;
+mod mx;
 mod network;
 mod plan;
 mod probe;
@@ -43,7 +44,7 @@ struct Arguments {
 enum Command {
     /// Send a message, or many
     #[command(after_help = exit::HELP)]
-    Send(send::Arguments),
+    Send(Box<send::Arguments>),
     /// Look at a server: what it offers, and where the time goes
     #[command(after_help = exit::HELP)]
     Probe(probe::Arguments),

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use clap::Args;
 use postbound::{
-    Bounds, CancellationToken, Client, Envelope, Error, ForwardPath, LineEndings, PathError,
-    Receipt, Recipient, Require, Retry, ReversePath, Timings,
+    Bounds, CancellationToken, Envelope, Error, ForwardPath, LineEndings, PathError, Receipt,
+    Recipient, Require, Retry, ReversePath, Timings, WorstCase,
 };
 use serde_json::{Value, json};
 
 use crate::account::Account;
 use crate::exit::{self, Stop};
 use crate::many;
-use crate::network::{Network, warn_of_password};
+use crate::mx;
+use crate::network::warn_of_password;
 use crate::terms::{Terms, usage};
 use crate::{duration, runtime};
 
@@ -36,6 +37,8 @@ pub(crate) struct Arguments {
     /// on this machine can't read the password]
     #[arg(long, value_name = "URL", conflicts_with = "server")]
     url: Option<String>,
+    #[command(flatten)]
+    mx: mx::Options,
     #[command(flatten)]
     terms: Terms,
     #[command(flatten)]
@@ -159,7 +162,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     if arguments.url.is_none() && servers.iter().any(|server| server.contains("://")) {
         return Err(usage("a URL goes with --url"));
     }
-    let mut builder = arguments.terms.client(servers)?.retry(retry(arguments));
+    // With MX delivery it is never asked for.
+    let nobody = ["localhost".to_owned()];
+    let servers = if arguments.mx.mx { &nobody } else { servers };
+    let many = !arguments.many.messages.is_empty();
+    let mut builder = arguments.terms.client(servers)?;
+    // Many messages are tried again in passes, so that none waits for another.
+    if !many {
+        builder = builder.retry(retry(arguments));
+    }
     if let Some(auth) = arguments.account.auth()? {
         builder = builder.auth(auth);
     }
@@ -183,7 +194,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
         .map_err(usage)?;
     let envelope =
         Envelope::new(arguments.from.clone(), arguments.forward_paths().cloned()).map_err(usage)?;
-    if !arguments.many.messages.is_empty() {
+    if many {
         let terms = many::Terms {
             bounds: Bounds::none()
                 .reserve(arguments.reserve)
@@ -195,12 +206,36 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
             plan: arguments.plan,
             json: arguments.json,
         };
-        return many::send(&arguments.many, &terms, client, envelope);
+        let route = match arguments.mx.mx {
+            true => many::Route::Mx(arguments.mx.delivery(client, arguments.terms.port())?),
+            false => many::Route::Servers(client),
+        };
+        return many::send(&arguments.many, &terms, route, envelope);
     }
     let message = message(arguments)?;
+    let octets = postbound::wire_octets(&message);
+    let by_mx = match arguments.mx.mx {
+        true => Some(
+            arguments
+                .mx
+                .delivery(client.clone(), arguments.terms.port())?,
+        ),
+        false => None,
+    };
+    let promise = match &by_mx {
+        Some(mx) => mx.worst_case(&envelope, octets),
+        None => client.worst_case(arguments.forward_paths().count(), octets),
+    };
     if arguments.plan {
-        show_promise(arguments, &client, &message);
+        show_promise(arguments, &promise, octets);
         return Ok(exit::OK);
+    }
+    // What one server can take at most is no surprise; several, again and again, may be one.
+    if servers.len() > 1 || arguments.retry > 0 || by_mx.is_some() {
+        eprintln!(
+            "ends within {}, whatever happens",
+            brief(most(arguments, &promise))
+        );
     }
     let token = CancellationToken::new();
     let mut bounds = Bounds::none()
@@ -216,11 +251,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
             interrupted().await;
             token.cancel();
         });
-        let result = client.send(&envelope, &message, bounds).await;
+        let result = match &by_mx {
+            Some(mx) => Err(mx.send(&envelope, &message, bounds).await),
+            None => Ok(client.send(&envelope, &message, bounds).await),
+        };
         interrupt.abort();
         result
     });
     runtime.shutdown_background();
+    let result = match result {
+        Ok(result) => result,
+        Err(delivered) => {
+            if arguments.json {
+                let domains = delivered.iter();
+                let value: serde_json::Map<_, _> = domains
+                    .map(|one| (one.domain.clone(), as_json(&one.result)))
+                    .collect();
+                println!("{}", Value::from(value));
+            } else {
+                print!("{}", mx::describe_all(&delivered));
+            }
+            return Ok(mx::code(&delivered));
+        }
+    };
     if arguments.json {
         println!("{}", as_json(&result));
     } else if result.is_ok() {
@@ -252,16 +305,18 @@ pub(crate) async fn interrupted() {
     }
 }
 
-fn show_promise(arguments: &Arguments, client: &Client<Network>, message: &[u8]) {
-    let octets = postbound::wire_octets(message);
-    let recipients = arguments.forward_paths().count();
-    let promise = client.worst_case(recipients, octets);
-    println!("{promise}");
+/// How long it takes at most.
+fn most(arguments: &Arguments, promise: &WorstCase) -> Duration {
     let total = promise.total();
     let most = arguments
         .deadline
-        .map_or(total, |deadline| deadline.min(total))
-        + arguments.linger;
+        .map_or(total, |deadline| deadline.min(total));
+    most.saturating_add(arguments.linger)
+}
+
+fn show_promise(arguments: &Arguments, promise: &WorstCase, octets: u64) {
+    let recipients = arguments.forward_paths().count();
+    println!("{promise}");
     println!(
         "\n{recipients} {}, {octets} octets on the wire: `send` ends within {:.3} s, whatever happens.",
         if recipients == 1 {
@@ -269,7 +324,7 @@ fn show_promise(arguments: &Arguments, client: &Client<Network>, message: &[u8])
         } else {
             "recipients"
         },
-        most.as_secs_f64()
+        most(arguments, promise).as_secs_f64()
     );
 }
 

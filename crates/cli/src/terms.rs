@@ -58,6 +58,11 @@ pub(crate) fn usage(why: impl ToString) -> Stop {
 }
 
 impl Terms {
+    /// The port that was given.
+    pub(crate) const fn port(&self) -> Option<u16> {
+        self.port
+    }
+
     /// A client of these servers, each a host, perhaps with its port; or of one URL.
     pub(crate) fn client(&self, servers: &[String]) -> Result<ClientBuilder<Network>, Stop> {
         let (mut builder, base) = match servers {

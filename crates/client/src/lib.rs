@@ -90,6 +90,8 @@ pub use handshake::TlsFacts;
 #[cfg(feature = "lettre")]
 pub use lettre::Mailer;
 pub use message::Message;
+#[cfg(feature = "mx")]
+pub use mx::Dns;
 pub use mx::{Delivered, Exchange, Exchanges, LookupError, Mx};
 pub use pool::{Circuit, Mail, Pool, PoolBuilder, Pooled, SendAll, Sent};
 pub use proto::transparency::{LineEndings, wire_octets};

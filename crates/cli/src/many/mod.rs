@@ -3,6 +3,7 @@
 mod fate;
 mod journal;
 mod mbox;
+mod promise;
 mod run;
 mod source;
 mod summary;
@@ -13,27 +14,28 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use postbound::{Bounds, CancellationToken, Circuit, Client, Envelope, Phase, Pool, WorstCase};
+use postbound::{Bounds, CancellationToken, Circuit, Envelope, Phase};
 use tokio::time::{Instant, sleep};
 
-use self::run::{Run, Wanted, over_pool};
-use self::source::Found;
+pub(crate) use self::promise::Route;
+use self::promise::{Promise, Way};
+use self::run::{Run, Wanted, over_mx, over_pool};
 use self::summary::Summary;
 use crate::exit::{self, Stop};
-use crate::network::Network;
 use crate::runtime;
-use crate::send::{brief, interrupted};
+use crate::send::interrupted;
 
 /// The wait before the second pass; it doubles from one to the next.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(crate) struct Options {
     /// Many messages, each with the same envelope: files, directories with .eml files, Maildirs and
     /// mbox files
     #[arg(value_name = "MESSAGES", conflicts_with = "data")]
     pub(crate) messages: Vec<PathBuf>,
-    /// Send MESSAGES over this many connections
+    /// Send MESSAGES over this many connections; with --mx, this many at a time
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1000), value_name = "CONNECTIONS", requires = "messages")]
     pool: u16,
     /// Write down in this file, as JSON lines, what became of each of MESSAGES. With the same file
@@ -56,71 +58,16 @@ pub(crate) struct Terms {
     pub(crate) json: bool,
 }
 
-/// What all of it can last at most.
-struct Promise {
-    /// One message over one connection, in one pass.
-    one: WorstCase,
-    all: Duration,
-}
-
-impl Promise {
-    fn new(
-        options: &Options,
-        terms: &Terms,
-        pool: &Pool<Network>,
-        found: &[Found],
-        recipients: usize,
-    ) -> Self {
-        let of = |octets: u64| {
-            // A server that takes one recipient at a time makes a transaction of each (RFC 9422).
-            let one = pool.worst_case(1, octets);
-            one.repeated(recipients as u64)
-        };
-        let most = found.iter().map(|found| found.octets).max().unwrap_or(0);
-        let one = of(most);
-        let sum: Duration = found.iter().map(|found| of(found.octets).total()).sum();
-        let timeouts = pool.client().timeouts();
-        let passes = terms.retry + 1;
-        // Each connection has one message at hand and one that follows it, whatever the others do.
-        let pass = sum / u32::from(options.pool) + one.total() * 2;
-        let wait = timeouts.of(Phase::Backoff).max(PAUSE);
-        let parting = timeouts.of(Phase::Quit);
-        let all = pass.saturating_mul(passes) + wait.saturating_mul(terms.retry) + parting;
-        Self { one, all }
-    }
-
-    fn line(&self, options: &Options, terms: &Terms, messages: usize) -> String {
-        let all = terms
-            .deadline
-            .map_or(self.all, |deadline| deadline.min(self.all))
-            + terms.linger;
-        format!(
-            "{messages} messages over {} connections in {} passes at most: ends within {}, whatever happens; one message within {}",
-            options.pool,
-            terms.retry + 1,
-            brief(all),
-            brief(self.one.total()),
-        )
-    }
-}
-
-/// How long a pool leaves servers alone of which none can be had.
-const PAUSE: Duration = Duration::from_secs(10);
-
 pub(crate) fn send(
     options: &Options,
     terms: &Terms,
-    client: Client<Network>,
+    route: Route,
     envelope: Envelope,
 ) -> Result<u8, Stop> {
     let found = source::find(&options.messages, &envelope)?;
-    let pool = Pool::builder(client)
-        .size(usize::from(options.pool))
-        .pause(PAUSE)
-        .build();
-    let recipients = envelope.forward_paths().len();
-    let promise = Promise::new(options, terms, &pool, &found, recipients);
-    let line = promise.line(options, terms, found.len());
+    let way = Way::new(options.pool, route);
+    let promise = Promise::new(options.pool, terms, &way, &found, &envelope);
+    let line = promise.line(options.pool, terms, found.len());
     if terms.plan {
         println!("{}\n\n{line}", promise.one);
         return Ok(exit::OK);
@@ -129,7 +76,7 @@ pub(crate) fn send(
     let run = Run::new(envelope, found, options.journal.as_deref(), bar())?;
     let run = RefCell::new(run);
     let runtime = runtime()?;
-    let (elapsed, ended) = runtime.block_on(passes(options, terms, &run, &pool));
+    let (elapsed, ended) = runtime.block_on(passes(options, terms, &run, &way));
     runtime.shutdown_background();
     let run = run.into_inner();
     run.bar().finish_and_clear();
@@ -162,7 +109,7 @@ async fn passes(
     options: &Options,
     terms: &Terms,
     run: &RefCell<Run>,
-    pool: &Pool<Network>,
+    way: &Way,
 ) -> (Duration, Option<&'static str>) {
     let started = Instant::now();
     let token = CancellationToken::new();
@@ -195,15 +142,24 @@ async fn passes(
             break;
         }
         if pass > 0 {
-            let wait = wait(pass, pool);
+            let wait = wait(pass, way);
             if until.is_some_and(|until| until <= Instant::now() + wait) {
                 break;
             }
             token.run_until_cancelled(sleep(wait)).await;
         }
-        over_pool(run, pool, todo, wanted, bounds.clone()).await;
+        let bounds = bounds.clone();
+        match way {
+            Way::Pool(pool) => over_pool(run, pool, todo, wanted, bounds).await,
+            Way::Mx(mx) => {
+                let at_a_time = usize::from(options.pool);
+                over_mx(run, mx, at_a_time, todo, wanted, over, bounds).await;
+            }
+        }
     }
-    pool.shutdown(bounds).await;
+    if let Way::Pool(pool) = way {
+        pool.shutdown(bounds).await;
+    }
     interrupt.abort();
     let ended = match token.is_cancelled() {
         true => Some("an interrupt"),
@@ -214,13 +170,16 @@ async fn passes(
 }
 
 /// How long to wait before this pass.
-fn wait(pass: u32, pool: &Pool<Network>) -> Duration {
-    let limit = pool.client().timeouts().of(Phase::Backoff);
+fn wait(pass: u32, way: &Way) -> Duration {
+    let limit = way.client().timeouts().of(Phase::Backoff);
     let wait = FIRST_WAIT
         .saturating_mul(1 << (pass - 1).min(20))
         .min(limit);
-    match pool.circuit() {
-        Circuit::Open { left } => wait.max(left),
-        _ => wait,
+    match way {
+        Way::Pool(pool) => match pool.circuit() {
+            Circuit::Open { left } => wait.max(left),
+            _ => wait,
+        },
+        Way::Mx(_) => wait,
     }
 }

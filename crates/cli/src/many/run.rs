@@ -5,8 +5,10 @@ use std::iter::from_fn;
 use std::ops::Range;
 use std::path::Path;
 
+use futures_util::StreamExt;
+use futures_util::stream::iter;
 use indicatif::ProgressBar;
-use postbound::{Bounds, Circuit, Envelope, Error, ForwardPath, Mail, Pool, Receipt};
+use postbound::{Bounds, Circuit, Dns, Envelope, Error, ForwardPath, Mail, Mx, Pool, Receipt};
 
 use super::fate::{self, Fate};
 use super::journal::{Journal, Known};
@@ -224,6 +226,49 @@ pub(crate) async fn over_pool(
             let Range { start, end } = sent.recipients;
             let places = places.get(start..end).unwrap_or_default();
             run.borrow_mut().end(*at, places, &sent.result);
+        }
+    }
+}
+
+/// Sends these messages to the servers of their recipients' domains, so many of them at a time.
+pub(crate) async fn over_mx(
+    run: &RefCell<Run>,
+    mx: &Mx<Dns, Network>,
+    at_a_time: usize,
+    todo: Vec<usize>,
+    wanted: Wanted,
+    over: impl Fn() -> bool,
+    bounds: Bounds,
+) {
+    let mut todo = todo.into_iter();
+    let deliveries = from_fn(|| {
+        loop {
+            if over() || run.borrow().stop.is_some() {
+                return None;
+            }
+            let at = todo.next()?;
+            let begun = run.borrow_mut().begin(at, wanted);
+            if let Some((places, envelope, message)) = begun {
+                let bounds = bounds.clone();
+                return Some(async move {
+                    let delivered = mx.send(&envelope, &message, bounds).await;
+                    (at, places, envelope, delivered)
+                });
+            }
+        }
+    });
+    let mut results = iter(deliveries).buffer_unordered(at_a_time);
+    while let Some((at, mut places, envelope, delivered)) = results.next().await {
+        let mut paths = envelope.forward_paths().to_vec();
+        for one in delivered {
+            let mut theirs = Vec::new();
+            for path in &one.recipients {
+                if let Some(found) = paths.iter().position(|known| known == path) {
+                    paths.remove(found);
+                    theirs.push(places.remove(found));
+                }
+            }
+            run.borrow_mut().end(at, &theirs, &one.result);
         }
     }
 }

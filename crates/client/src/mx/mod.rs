@@ -1,5 +1,7 @@
 //! Delivery to the domains of the recipients, by their MX records.
 
+#[cfg(feature = "mx")]
+mod dns;
 mod exchanges;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,8 @@ use crate::receipt::Receipt;
 use crate::step::{Due, step};
 use crate::tcp::TcpConnector;
 
+#[cfg(feature = "mx")]
+pub use dns::Dns;
 pub use exchanges::{Exchange, Exchanges, LookupError};
 
 /// Delivers each message to the servers of its recipients' domains (RFC 5321 §5.1).
@@ -33,7 +37,7 @@ pub use exchanges::{Exchange, Exchanges, LookupError};
 /// not. Hosts that are no domains are left out.
 ///
 /// The client gives everything but the servers: limits, retries, name, network. Its own endpoints
-/// are not used.
+/// are not used. The look-ups are those of `Dns`, with the feature `mx`, or any other [`Exchanges`].
 ///
 /// There is no DANE (RFC 7672) and no MTA-STS (RFC 8461): a server's name comes from the DNS and is
 /// believed. What has to stay between sender and recipient needs a submission server that does.
@@ -71,6 +75,12 @@ impl<R, C> Mx<R, C> {
             port: 25,
             most: Self::MOST,
         }
+    }
+
+    /// The client whose settings it has.
+    #[must_use]
+    pub const fn client(&self) -> &Client<C> {
+        &self.client
     }
 
     /// The port of every server. Default 25.

@@ -25,6 +25,8 @@ pub enum Answer {
     Many(u16),
     /// The domain exists and has no MX record.
     NoRecords,
+    /// The domain is another name for this one (CNAME), whose records have to be asked for.
+    Alias(String),
     /// NXDOMAIN.
     NoSuchDomain,
     /// SERVFAIL.
@@ -52,6 +54,8 @@ impl Answer {
 pub enum Found {
     /// The records, none if there are none.
     Records(Vec<(u16, String)>),
+    /// Another name for this one, whose records have to be asked for.
+    Alias(String),
     /// NXDOMAIN.
     NoSuchDomain,
     /// SERVFAIL.
@@ -95,6 +99,7 @@ impl Zone {
                         .collect(),
                 ),
                 Answer::NoRecords => Found::Records(Vec::new()),
+                Answer::Alias(name) => Found::Alias(name.clone()),
                 Answer::NoSuchDomain => Found::NoSuchDomain,
                 Answer::ServFail => Found::ServFail,
             };
@@ -102,21 +107,32 @@ impl Zone {
     }
 }
 
+/// Aliases of aliases that are followed.
+#[cfg(feature = "client")]
+const ALIASES: usize = 8;
+
 #[cfg(feature = "client")]
 impl postbound::Exchanges for Zone {
     async fn exchanges(
         &self,
         domain: &str,
     ) -> Result<Vec<postbound::Exchange>, postbound::LookupError> {
-        match self.look_up(domain).await {
-            Found::Records(records) => Ok(records
-                .into_iter()
-                .map(|(preference, host)| postbound::Exchange { preference, host })
-                .collect()),
-            Found::NoSuchDomain => Err(postbound::LookupError::NoSuchDomain),
-            Found::ServFail => Err(postbound::LookupError::Failed(std::io::Error::other(
-                "the name server failed",
-            ))),
+        use postbound::{Exchange, LookupError};
+        let failed = |why| Err(LookupError::Failed(std::io::Error::other(why)));
+        let mut domain = domain.to_owned();
+        for _ in 0..=ALIASES {
+            domain = match self.look_up(&domain).await {
+                Found::Records(records) => {
+                    let records = records.into_iter();
+                    return Ok(records
+                        .map(|(preference, host)| Exchange { preference, host })
+                        .collect());
+                }
+                Found::Alias(name) => name,
+                Found::NoSuchDomain => return Err(LookupError::NoSuchDomain),
+                Found::ServFail => return failed("the name server failed"),
+            };
         }
+        failed("an alias led to an alias too often")
     }
 }

@@ -16,6 +16,7 @@ pub(super) struct Query<'a> {
 
 const HEADER: usize = 12;
 const MX: [u8; 2] = [0, 15];
+const CNAME: [u8; 2] = [0, 5];
 const IN: [u8; 2] = [0, 1];
 /// The name at the beginning of the question (RFC 1035 §4.1.4).
 const SAME_NAME: [u8; 2] = [0xc0, HEADER as u8];
@@ -50,19 +51,20 @@ impl<'a> Query<'a> {
 
     /// The answer, cut to nothing but the mark of it if it is longer than `most`.
     pub(super) fn answer(&self, found: &Found, most: usize) -> Vec<u8> {
-        let (code, records): (u8, &[_]) = match found {
-            Found::Records(records) => (0, records),
-            Found::NoSuchDomain => (3, &[]),
-            Found::ServFail => (2, &[]),
+        let (code, records): (u8, Vec<_>) = match found {
+            Found::Records(records) => (0, records.iter().map(mx).collect()),
+            Found::Alias(name) => (0, vec![(CNAME, labels(name))]),
+            Found::NoSuchDomain => (3, Vec::new()),
+            Found::ServFail => (2, Vec::new()),
         };
-        let whole = self.message(code, records, false);
+        let whole = self.message(code, &records, false);
         if whole.len() > most {
             return self.message(code, &[], true);
         }
         whole
     }
 
-    fn message(&self, code: u8, records: &[(u16, String)], truncated: bool) -> Vec<u8> {
+    fn message(&self, code: u8, records: &[([u8; 2], Vec<u8>)], truncated: bool) -> Vec<u8> {
         let count = u16::try_from(records.len()).unwrap_or(u16::MAX);
         let [high, low] = count.to_be_bytes();
         let mut message = self.id.to_vec();
@@ -70,15 +72,9 @@ impl<'a> Query<'a> {
         message.extend([0x85 | if truncated { 2 } else { 0 }, 0x80 | code]);
         message.extend([0, 1, high, low, 0, 0, 0, 0]);
         message.extend(self.question);
-        for (preference, host) in records.iter().take(usize::from(count)) {
-            let mut data = preference.to_be_bytes().to_vec();
-            for label in host.split('.').filter(|label| !label.is_empty()) {
-                data.push(u8::try_from(label.len()).unwrap_or(63).min(63));
-                data.extend(label.bytes().take(63));
-            }
-            data.push(0);
+        for (kind, data) in records.iter().take(usize::from(count)) {
             message.extend(SAME_NAME);
-            message.extend(MX);
+            message.extend(kind);
             message.extend(IN);
             // One minute.
             message.extend([0, 0, 0, 60]);
@@ -87,4 +83,22 @@ impl<'a> Query<'a> {
         }
         message
     }
+}
+
+/// An MX record's type and data.
+fn mx((preference, host): &(u16, String)) -> ([u8; 2], Vec<u8>) {
+    let mut data = preference.to_be_bytes().to_vec();
+    data.extend(labels(host));
+    (MX, data)
+}
+
+/// A name as a message has it.
+fn labels(name: &str) -> Vec<u8> {
+    let mut data = Vec::new();
+    for label in name.split('.').filter(|label| !label.is_empty()) {
+        data.push(u8::try_from(label.len()).unwrap_or(63).min(63));
+        data.extend(label.bytes().take(63));
+    }
+    data.push(0);
+    data
 }
