@@ -18,8 +18,8 @@ const fn new(case: u8, name: &'static str, rfc: &'static str, rules: &'static st
 
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
     new(26, "replies-ahead", ORDER, r#"ehlo: raw "250 double.example\r\n250 2.1.0 ok\r\n250 2.1.5 ok\r\n354 go ahead\r\n250 2.0.0 queued\r\n""#)
-        .wrong("the replies to the whole transaction come with that to EHLO, and nothing is taken")
-        .refuse("takes replies to commands that it has not said for a protocol error: a client that counts them as answers reports a message that nobody has"),
+        .wrong("the replies to a whole transaction come with that to EHLO")
+        .refuse("takes replies to commands that it has not said for a protocol error: a client that counts them as answers is ahead of the truth to the end"),
     new(26, "accepted-before-it-was-sent", ORDER, r#"data-initiation: raw "354 go ahead\r\n250 2.0.0 queued\r\n""#)
         .wrong("the final reply comes with the 354, before any mail data")
         .refuse("does not take it for the answer to a message that was not sent"),
