@@ -67,6 +67,8 @@ pub struct Case {
     pub all: bool,
     /// Whether the message is sent once more over the same connection if it is refused.
     pub again: bool,
+    /// Whether NOOP is said before the transaction.
+    pub noop: bool,
     /// The overall deadline.
     pub deadline: Option<Duration>,
     /// What of the deadline is kept for the final reply.
@@ -104,6 +106,7 @@ impl Default for Case {
             octets: 400,
             all: false,
             again: false,
+            noop: false,
             deadline: None,
             reserve: Duration::ZERO,
             linger: Duration::ZERO,
@@ -320,7 +323,11 @@ impl Case {
         } else {
             Duration::ZERO
         };
-        let sum = sum + again;
+        let command = match self.noop {
+            true => self.limits().of(Phase::Command),
+            false => Duration::ZERO,
+        };
+        let sum = sum + again + command;
         self.deadline.map_or(sum, |deadline| deadline.min(sum)) + self.linger
     }
 }
@@ -337,6 +344,9 @@ impl fmt::Display for Case {
         }
         if self.again {
             f.write_str(" again=yes")?;
+        }
+        if self.noop {
+            f.write_str(" noop=yes")?;
         }
         if !self.pipelining {
             f.write_str(" pipelining=no")?;
@@ -423,6 +433,7 @@ pub const SETTINGS: &[(&str, &[&str])] = &[
     ("octets", &["0", "400"]),
     ("require", &["any", "all"]),
     ("again", &[]),
+    ("noop", &[]),
     ("pipelining", &["yes", "no"]),
     ("body", &["7bit", "8bit"]),
     ("chunking", &["no", "150"]),
@@ -479,6 +490,9 @@ impl Case {
             "again" if value == "yes" => self.again = true,
             "again" if value == "no" => self.again = false,
             "again" => return Err("expected yes or no".to_owned()),
+            "noop" if value == "yes" => self.noop = true,
+            "noop" if value == "no" => self.noop = false,
+            "noop" => return Err("expected yes or no".to_owned()),
             "pipelining" if value == "yes" => self.pipelining = true,
             "pipelining" if value == "no" => self.pipelining = false,
             "pipelining" => return Err("expected yes or no".to_owned()),

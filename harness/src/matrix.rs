@@ -110,6 +110,7 @@ impl Matrix {
                     case.timeout = scale;
                     case.recipients = 2;
                     case.again = phase == Some(Phase::Reset);
+                    case.noop = phase == Some(Phase::Command);
                     // The mechanism in which most can go wrong.
                     case.auth = (phase == Some(Phase::Auth)).then_some(Mechanism::ScramSha256);
                     if backend == Backend::Loopback && phase == Some(Phase::DataBlock) {

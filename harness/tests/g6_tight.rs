@@ -25,6 +25,7 @@ fn silence(phase: Phase) -> Option<&'static str> {
         Phase::DataInitiation => "v1 | data-initiation: stall",
         Phase::DataBlock => "v1 | link: window 64 | data-block: stop after 1",
         Phase::DataTermination => "v1 | data-termination: stall",
+        Phase::Command => "v1 | command: stall",
         Phase::Quit => "v1 | quit: stall",
         // Reset has a test of its own; the others are not reached by this release.
         _ => return None,
@@ -46,6 +47,7 @@ fn g6_tight_silence_lasts_exactly_the_limit_of_its_phase() {
         let plan = plan.parse().unwrap();
         let mut case = Case::new(plan);
         case.tls = tls(phase);
+        case.noop = phase == Phase::Command;
         case.timeout = Duration::from_secs(100);
         case.timeouts = vec![(phase, Duration::from_millis(2_345))];
         let report = run::mem::run(&case);
@@ -180,7 +182,8 @@ fn g6_tight_an_overall_deadline_ends_the_call_in_whatever_phase_it_passes() {
             continue;
         }
         let tls = tls(phase);
-        let case: Case = format!("timeout=100s deadline=3s tls={tls} -- {plan}")
+        let noop = if phase == Phase::Command { "yes" } else { "no" };
+        let case: Case = format!("timeout=100s deadline=3s tls={tls} noop={noop} -- {plan}")
             .parse()
             .unwrap();
         let report = run::mem::run(&case);

@@ -62,7 +62,7 @@ pub(crate) fn of(error: &Error) -> u8 {
         Phase::DataBlock | Phase::DataTermination => 26,
         Phase::Auth => 28,
         Phase::TlsHandshake | Phase::StartTls => 29,
-        Phase::Checkout | Phase::Reset | Phase::Quit | Phase::Backoff => 27,
+        Phase::Checkout | Phase::Command | Phase::Reset | Phase::Quit | Phase::Backoff => 27,
     }
 }
 

@@ -7,7 +7,10 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use proto::{Completed, Envelope, Failure, FailureKind, Outcome, Phase, Session, Timings};
+use proto::{
+    Completed, CustomCommand, Envelope, Failure, FailureKind, Outcome, Phase, Reply, Session,
+    Timings,
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::bounds::Bounds;
@@ -210,6 +213,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let mut guard = Guard::new(tokens);
         self.run(&mut guard, &mut Payload::none()).await.map(|_| ())
+    }
+
+    /// Says VRFY, EXPN, NOOP, HELP or another command that one reply ends, and gives the reply: a
+    /// refusal is an answer like any other.
+    ///
+    /// Lasts at most [`Phase::Command`]'s limit.
+    ///
+    /// ```
+    /// # async fn f(mut connection: postbound::Connection<tokio::net::TcpStream>) -> Result<(), Box<dyn std::error::Error>> {
+    /// use postbound::CustomCommand;
+    /// use std::time::Duration;
+    /// let reply = connection.command(&CustomCommand::verify("Smith")?, Duration::from_secs(5)).await?;
+    /// println!("{reply}");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If the connection is not at rest, or no such reply comes in time. The connection is spent
+    /// then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub async fn command(
+        &mut self,
+        command: &CustomCommand,
+        bounds: impl Into<Bounds>,
+    ) -> Result<Reply, Error> {
+        let (bounds, tokens) = bounds.into().start();
+        let started = clock::now();
+        if let Err(failure) = self.session.command(command, bounds, started) {
+            return Err(self.error(failure, None, started));
+        }
+        let mut guard = Guard::new(tokens);
+        match self.run(&mut guard, &mut Payload::none()).await? {
+            Completed::Answered(reply, _) => Ok(*reply),
+            _ => Err(self.no_answer(started)),
+        }
     }
 
     /// Says goodbye and closes. It has nothing to report: every message has its result already.

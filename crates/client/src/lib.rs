@@ -96,11 +96,12 @@ pub use mx::{Delivered, Exchange, Exchanges, LookupError, Mx};
 pub use pool::{Circuit, Mail, Pool, PoolBuilder, Pooled, SendAll, Sent};
 pub use proto::transparency::{LineEndings, wire_octets};
 pub use proto::{
-    BodyType, CertificateProblem, Chunking, DomainProblem, EhloName, EnhancedStatusCode, Envelope,
-    FailureKind, ForwardPath, Limit, Limits, Line, MailParameters, NoRecipients, Outcome,
-    PathError, Phase, Protocol, ProtocolError, RcptParameters, Recipient, RecipientStatus, Reply,
-    ReplyCode, ReplyError, Require, ReversePath, Security, Timeouts, TimeoutsError, Timings,
-    TlsProblem, UnknownPhase, UnknownSecurity, Unsupported, WorstCase, WorstCaseItem, ext, sasl,
+    BodyType, CertificateProblem, Chunking, CommandError, CustomCommand, DomainProblem, EhloName,
+    EnhancedStatusCode, Envelope, FailureKind, ForwardPath, Limit, Limits, Line, MailParameters,
+    NoRecipients, Outcome, PathError, Phase, Protocol, ProtocolError, RcptParameters, Recipient,
+    RecipientStatus, Reply, ReplyCode, ReplyError, Require, ReversePath, Security, Timeouts,
+    TimeoutsError, Timings, TlsProblem, UnknownPhase, UnknownSecurity, Unsupported, WorstCase,
+    WorstCaseItem, ext, sasl,
 };
 pub use proxy::{Proxied, Proxy, ProxyError};
 pub use receipt::Receipt;

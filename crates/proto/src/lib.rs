@@ -94,6 +94,7 @@
 //! is one connection.
 
 mod bounds;
+mod command;
 mod envelope;
 pub mod ext;
 mod failure;
@@ -116,6 +117,7 @@ pub mod transparency;
 mod worst_case;
 
 pub use bounds::Bounds;
+pub use command::{CommandError, CustomCommand};
 pub use envelope::{
     BodyType, Chunking, Envelope, NoRecipients, Recipient, RecipientStatus, Require,
     TransactionOptions,

@@ -30,6 +30,8 @@ pub enum Phase {
     StartTls,
     /// One step of an AUTH exchange (RFC 4954).
     Auth,
+    /// VRFY, EXPN, NOOP, HELP or another command that is no part of a mail transaction (RFC 5321 §3.5).
+    Command,
     /// The MAIL command (RFC 5321 §4.1.1.2).
     Mail,
     /// One RCPT command (RFC 5321 §4.1.1.3).
@@ -53,7 +55,7 @@ impl Phase {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every phase, in the order in which a session meets them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Checkout,
         Self::Resolve,
         Self::Connect,
@@ -62,6 +64,7 @@ impl Phase {
         Self::Ehlo,
         Self::StartTls,
         Self::Auth,
+        Self::Command,
         Self::Mail,
         Self::Rcpt,
         Self::DataInitiation,
@@ -84,6 +87,7 @@ impl Phase {
             Self::Ehlo => "ehlo",
             Self::StartTls => "starttls",
             Self::Auth => "auth",
+            Self::Command => "command",
             Self::Mail => "mail",
             Self::Rcpt => "rcpt",
             Self::DataInitiation => "data-initiation",

@@ -63,6 +63,7 @@ impl Timeouts {
         secs(300),   // ehlo
         secs(300),   // starttls
         secs(300),   // auth
+        secs(300),   // command
         secs(300),   // mail
         secs(300),   // rcpt
         secs(120),   // data-initiation
@@ -85,6 +86,7 @@ impl Timeouts {
         secs(10),  // ehlo
         secs(10),  // starttls
         secs(10),  // auth
+        secs(10),  // command
         secs(10),  // mail
         secs(10),  // rcpt
         secs(10),  // data-initiation

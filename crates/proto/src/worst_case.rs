@@ -53,6 +53,7 @@ impl WorstCase {
                     | Phase::TlsHandshake
                     | Phase::StartTls
                     | Phase::Auth
+                    | Phase::Command
                     | Phase::Reset
                     | Phase::Backoff => 0,
                     _ => 1,

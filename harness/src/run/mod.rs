@@ -10,8 +10,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use postbound::{
-    Bounds, CancellationToken, Client, Connector, Envelope, Error, FailureKind, Outcome, Receipt,
-    Recipient,
+    Bounds, CancellationToken, Client, Connector, CustomCommand, Envelope, Error, FailureKind,
+    Outcome, Receipt, Recipient,
 };
 use simnet::Double;
 use simnet::net::Backend;
@@ -63,7 +63,7 @@ async fn call_over<C: Connector>(
     });
     let begun = Instant::now();
     let bounds = case.bounds(&token);
-    let result = if case.again {
+    let result = if case.again || case.noop {
         twice(&client, case, &envelope, &message, bounds).await
     } else {
         client.send(&envelope, &message, bounds).await
@@ -75,7 +75,7 @@ async fn call_over<C: Connector>(
     (result, elapsed)
 }
 
-/// Sends over one connection, and once more over the same one if it is at rest after a refusal.
+/// Sends over one connection, behind NOOP if the case says so, and once more over the same one if it is at rest after a refusal.
 async fn twice<C: Connector>(
     client: &Client<C>,
     case: &Case,
@@ -84,8 +84,12 @@ async fn twice<C: Connector>(
     bounds: Bounds,
 ) -> Result<Receipt, Error> {
     let mut connection = client.connect(bounds.clone()).await?;
+    if case.noop {
+        let noop = CustomCommand::noop();
+        connection.command(&noop, bounds.clone()).await?;
+    }
     let mut result = Err(None);
-    for _ in 0..2 {
+    for _ in 0..=u8::from(case.again) {
         let transaction = connection
             .transaction(envelope)?
             .require(case.require())

@@ -12,7 +12,7 @@ use crate::envelope::{BodyType, Chunking, Envelope, Require, TransactionOptions}
 use crate::ext::Extensions;
 use crate::failure::{Failure, FailureKind, Limit, ProtocolError, Unsupported};
 use crate::reader::ReplyReader;
-use crate::{Outcome, Phase, Protocol};
+use crate::{CustomCommand, Outcome, Phase, Protocol};
 
 /// Room in a line for a command's words and common parameters.
 const COMMAND: usize = 48;
@@ -52,6 +52,23 @@ impl Session {
         self.bounds = bounds;
         self.job = Job::Reset;
         self.say("RSET\r\n", Command::Rset, now);
+        Ok(())
+    }
+
+    /// Says a command that is no part of a transaction.
+    ///
+    /// # Errors
+    /// If the connection is not at rest.
+    pub fn command(
+        &mut self,
+        command: &CustomCommand,
+        bounds: Bounds,
+        now: Instant,
+    ) -> Result<(), Box<Failure>> {
+        self.check_idle(Phase::Command)?;
+        self.bounds = bounds;
+        self.job = Job::Command;
+        self.say(&format!("{command}\r\n"), Command::Custom, now);
         Ok(())
     }
 
@@ -481,6 +498,7 @@ impl Command {
             Self::MailData | Self::Chunk { .. } => Phase::DataBlock,
             Self::Rset => Phase::Reset,
             Self::Quit => Phase::Quit,
+            Self::Custom => Phase::Command,
         }
     }
 }

@@ -81,7 +81,7 @@ impl Config {
 /// end the session.
 ///
 /// A call is begun by [`open`](Self::open), [`authenticate`](Self::authenticate),
-/// [`begin`](Self::begin), [`reset`](Self::reset) or [`quit`](Self::quit) and is over when [`take_result`](Self::take_result) has one. Until then
+/// [`begin`](Self::begin), [`command`](Self::command), [`reset`](Self::reset) or [`quit`](Self::quit) and is over when [`take_result`](Self::take_result) has one. Until then
 /// there is a deadline. The crate's documentation has the state graph and a whole dialogue.
 #[derive(Debug)]
 pub struct Session {
@@ -123,6 +123,7 @@ enum Job {
     Hello,
     Auth(Box<Authentication>),
     Transaction(Box<Transaction>),
+    Command,
     Reset,
     Quit,
 }
@@ -155,6 +156,7 @@ enum Command {
     },
     Rset,
     Quit,
+    Custom,
 }
 
 /// The call's end is decided; the final reply is still listened for.
@@ -176,6 +178,8 @@ pub enum Completed {
     Upgrade(Timings),
     /// The server accepted the message.
     Accepted(Box<Acceptance>),
+    /// The server answered a command that is no part of a transaction, with whatever reply.
+    Answered(Box<Reply>, Timings),
     /// The server forgot the transaction.
     Reset(Timings),
     /// The server answered QUIT.

@@ -73,6 +73,11 @@ impl Session {
                 self.result = Some(Ok(Completed::Closed(timings)));
             }
             Command::Rset => self.settle_rset(reply, now),
+            // A refusal is an answer like any other.
+            Command::Custom => {
+                let answered = |timings| Completed::Answered(Box::new(reply), timings);
+                self.complete(answered, now);
+            }
             Command::Mail | Command::Rcpt(_) | Command::Data => {
                 self.settle_command(expected.command, reply, now);
             }
@@ -446,9 +451,12 @@ impl Command {
             Self::Ehlo | Self::Helo => code == ReplyCode::OK,
             Self::Auth => matches!(code.get(), 235 | 334),
             Self::Quit => true,
-            Self::Mail | Self::Rcpt(_) | Self::MailData | Self::Chunk { .. } | Self::Rset => {
-                code.is_completion()
-            }
+            Self::Mail
+            | Self::Rcpt(_)
+            | Self::MailData
+            | Self::Chunk { .. }
+            | Self::Rset
+            | Self::Custom => code.is_completion(),
         }
     }
 }

@@ -242,6 +242,8 @@ fn server(phase: Phase, scale: Duration) -> Vec<NamedFault> {
     let at = |clauses: &str| format!("{before}{phase}: {clauses}");
     // Nothing that happens to QUIT, or behind its command, touches a message that was accepted.
     let quit = phase == Phase::Quit;
+    // A refusal is an answer to a command that is no part of a transaction.
+    let answer = phase == Phase::Command;
     let mut faults = vec![
         fault("silence", SILENCE, quit, at("nothing")),
         fault("stall", "the server stops altogether", quit, at("stall")),
@@ -291,11 +293,16 @@ fn server(phase: Phase, scale: Duration) -> Vec<NamedFault> {
             quit,
             at("reply 421 4.3.2 closing; close"),
         ),
-        fault("reply-5yz", "a refusal", quit, at("reply 554 5.7.1 no")),
+        fault(
+            "reply-5yz",
+            "a refusal",
+            quit || answer,
+            at("reply 554 5.7.1 no"),
+        ),
         fault(
             "reply-4yz",
             "a refusal for now",
-            quit,
+            quit || answer,
             at("reply 451 4.7.1 greylisted"),
         ),
         fault(

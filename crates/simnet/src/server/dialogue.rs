@@ -314,9 +314,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             "AUTH" => self.auth(rest).await,
             #[cfg(feature = "tls")]
             "STARTTLS" if self.double.tls_modes().0 => self.starttls(rest).await,
-            "NOOP" => self.plain(250, "2.0.0 ok").await,
-            "HELP" => self.plain(214, "2.0.0 this is a test double").await,
-            "VRFY" => self.plain(252, "2.1.5 send and see").await,
+            "NOOP" => self.other(b"250 2.0.0 ok\r\n").await,
+            "HELP" => self.other(b"214 2.0.0 this is a test double\r\n").await,
+            "VRFY" | "EXPN" => self.other(b"252 2.1.5 send and see\r\n").await,
             _ => {
                 self.find(if is_secret {
                     "a response outside an exchange, or no command".to_owned()
@@ -335,6 +335,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         self.parameters = Mail::default();
         self.recipients = 0;
         self.chunks = None;
+    }
+
+    /// Answers a command that is no part of a transaction.
+    async fn other(&mut self, normal: &[u8]) -> io::Result<Next> {
+        Ok(self.answer(Phase::Command, normal.to_vec()).await?.1)
     }
 
     async fn plain(&mut self, code: u16, text: &str) -> io::Result<Next> {
@@ -683,7 +688,7 @@ fn discreet(line: &[u8], secrets: bool) -> (Vec<u8>, bool) {
             ([b"AUTH ", mechanism, rest].concat(), true)
         }
         b"EHLO" | b"HELO" | b"LHLO" | b"MAIL" | b"RCPT" | b"DATA" | b"BDAT" | b"RSET" | b"QUIT"
-        | b"NOOP" | b"HELP" | b"VRFY" => (line.to_vec(), false),
+        | b"NOOP" | b"HELP" | b"VRFY" | b"EXPN" => (line.to_vec(), false),
         _ if secrets => (b"[a response]".to_vec(), true),
         _ => (line.to_vec(), false),
     }
