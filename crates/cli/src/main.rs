@@ -10,6 +10,7 @@ mod output;
 
 mod account;
 mod exit;
+mod extensions;
 mod many;
 mod matrix;
 mod mx;

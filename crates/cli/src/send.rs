@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::account::Account;
 use crate::exit::{self, Stop};
+use crate::extensions::Extensions;
 use crate::many;
 use crate::mx;
 use crate::network::warn_of_password;
@@ -43,6 +44,8 @@ pub(crate) struct Arguments {
     terms: Terms,
     #[command(flatten)]
     account: Account,
+    #[command(flatten)]
+    extensions: Extensions,
     /// The reverse-path; empty or `<>` for the null reverse-path
     #[arg(short, long, value_name = "MAILBOX")]
     from: ReversePath,
@@ -167,6 +170,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     let servers = if arguments.mx.mx { &nobody } else { servers };
     let many = !arguments.many.messages.is_empty();
     let mut builder = arguments.terms.client(servers)?;
+    builder = arguments.extensions.client(builder);
     // Many messages are tried again in passes, so that none waits for another.
     if !many {
         builder = builder.retry(retry(arguments));
@@ -194,6 +198,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
         .map_err(usage)?;
     let envelope =
         Envelope::new(arguments.from.clone(), arguments.forward_paths().cloned()).map_err(usage)?;
+    let envelope = arguments.extensions.envelope(envelope).map_err(usage)?;
     if many {
         let terms = many::Terms {
             bounds: Bounds::none()
@@ -400,9 +405,11 @@ pub(crate) fn brief(duration: Duration) -> String {
     }
 }
 
+/// The final reply for this recipient, or what was said to its RCPT.
 fn said(recipient: &Recipient) -> String {
     recipient
-        .reply()
+        .final_reply()
+        .or(recipient.reply())
         .map(ToString::to_string)
         .unwrap_or_default()
 }
@@ -419,7 +426,7 @@ fn as_json(result: &Result<Receipt, Error>) -> Value {
     let recipients = |recipients: &[Recipient]| -> Vec<Value> {
         recipients
             .iter()
-            .map(|r| json!({"path": r.path().as_str(), "accepted": r.is_accepted(), "reply": r.reply().map(ToString::to_string)}))
+            .map(|r| json!({"path": r.path().as_str(), "accepted": r.is_accepted(), "reply": r.reply().map(ToString::to_string), "final_reply": r.final_reply().map(ToString::to_string), "outcome": r.outcome().to_string()}))
             .collect()
     };
     let timings = |timings: &Timings| -> Value {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proto::transparency::LineEndings;
 use proto::{
-    Chunking, Config, EhloName, Envelope, Limits, Phase, Protocol, Require, Security, Session,
-    Timeouts, Timings, TransactionOptions, WorstCase,
+    BodyType, Chunking, Config, EhloName, Envelope, Limits, Phase, Protocol, Require, Security,
+    Session, Timeouts, Timings, TransactionOptions, WorstCase,
 };
 
 use crate::auth::Auth;
@@ -526,6 +526,13 @@ impl<C> ClientBuilder<C> {
     /// [`Phase::DataBlock`] for each chunk whose reply may have to be waited for.
     pub fn chunking(mut self, chunking: Chunking) -> Self {
         self.options.chunking = chunking;
+        self
+    }
+
+    /// What the mail data of [`Client::send`] is made of. Default, and with
+    /// [`BodyType::SevenBit`]: found out, as [`Transaction::body`](crate::Transaction::body) says.
+    pub fn body(mut self, body: BodyType) -> Self {
+        self.options.body = body;
         self
     }
 

@@ -35,7 +35,7 @@ impl Settings<'_> {
     pub(crate) fn new(options: TransactionOptions) -> Self {
         Self {
             options,
-            body: None,
+            body: (options.body != BodyType::SevenBit).then_some(options.body),
             on_progress: None,
         }
     }

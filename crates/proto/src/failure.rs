@@ -179,7 +179,7 @@ pub enum Unsupported {
     SmtpUtf8,
     /// RET, ENVID, NOTIFY or ORCPT is asked for and the server does not offer DSN (RFC 3461).
     Dsn,
-    /// The server does not offer REQUIRETLS (RFC 8689).
+    /// The server does not offer REQUIRETLS (RFC 8689), or the connection is not encrypted.
     RequireTls,
     /// The server does not offer DELIVERBY (RFC 2852), or returns no message so soon.
     DeliverBy {
@@ -322,7 +322,7 @@ impl fmt::Display for Unsupported {
                 "delivery status notifications are asked for and the server does not offer DSN",
             ),
             Self::RequireTls => f.write_str(
-                "TLS is required all the way and the server does not offer REQUIRETLS",
+                "TLS is required all the way, and the connection is not encrypted or the server does not offer REQUIRETLS",
             ),
             Self::DeliverBy { minimum: None } => {
                 f.write_str("a time to deliver by is set and the server does not offer DELIVERBY")

@@ -25,7 +25,10 @@ fn said(session: &mut Session, now: Instant) -> String {
 
 /// A session with a server that offers these, and nothing said yet.
 fn session(offers: &str, now: Instant) -> Session {
-    session_with(Config::new("me.example".parse().unwrap()), offers, now)
+    let mut config = Config::new("me.example".parse().unwrap());
+    // REQUIRETLS is nothing to ask for in clear.
+    config.security = Security::Implicit;
+    session_with(config, offers, now)
 }
 
 fn session_with(config: Config, offers: &str, now: Instant) -> Session {
@@ -337,4 +340,23 @@ proptest! {
             prop_assert!(parameter.bytes().all(|octet| octet.is_ascii_graphic()), "{parameter:?}");
         }
     }
+}
+
+#[test]
+fn tls_all_the_way_is_not_asked_for_in_clear_whatever_is_offered() {
+    let now = Instant::now();
+    let config = Config::new("me.example".parse().unwrap());
+    let mut session = session_with(config, "REQUIRETLS", now);
+    let mut mail = MailParameters::default();
+    mail.require_tls = true;
+    let envelope = envelope(&["b@example.org"]).with_mail_parameters(mail);
+    let refused = session
+        .begin(&envelope, TransactionOptions::default(), Bounds::NONE, now)
+        .unwrap_err();
+    assert_eq!(
+        refused.kind,
+        FailureKind::Unsupported(Unsupported::RequireTls)
+    );
+    assert_eq!(said(&mut session, now), "");
+    assert!(session.is_idle());
 }

@@ -78,6 +78,12 @@ pub(crate) struct Arguments {
     /// Who may authenticate
     #[arg(long, value_name = "USER", requires = "auth")]
     auth_user: Option<String>,
+    /// Offer every service extension that there is
+    #[arg(long)]
+    full: bool,
+    /// Speak LMTP: a final reply and a mailbox for each recipient
+    #[arg(long)]
+    lmtp: bool,
     /// Stand behind a proxy, which clients have to ask for the server: SOCKS5 or HTTP CONNECT,
     /// whichever they speak. `proxy` rules say what goes wrong at it
     #[arg(long)]
@@ -167,7 +173,11 @@ fn mode(arguments: &Arguments) -> Result<Option<Mode>, Stop> {
 
 /// AUTH as it was asked for or as the behaviours need it.
 fn script(arguments: &Arguments) -> Result<Script, Stop> {
-    let script = Script::default();
+    let mut script = match arguments.full {
+        true => Script::full(),
+        false => Script::default(),
+    };
+    script.lmtp = arguments.lmtp;
     if let (Some(mechanisms), Some(user)) = (&arguments.auth, &arguments.auth_user) {
         let mechanisms = mechanisms.replace(',', " ").to_ascii_uppercase();
         return Ok(script.with_auth(&mechanisms, Account::new(user, password()?)));

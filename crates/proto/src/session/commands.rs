@@ -178,6 +178,10 @@ impl Session {
             return Err(Unsupported::Size { size, maximum });
         }
         envelope.mail_parameters().check(offered)?;
+        // RFC 8689 §4.2.1: an offer in clear is none.
+        if envelope.mail_parameters().require_tls && !self.encrypted {
+            return Err(Unsupported::RequireTls);
+        }
         let reports = envelope.rcpt_parameters().iter().any(|p| !p.is_none());
         if reports && !offered.dsn() {
             return Err(Unsupported::Dsn);

@@ -145,7 +145,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
 
     /// Whether this service extension is in force.
     fn offers(&self, keyword: &str) -> bool {
-        self.extended && self.double.script.offers(keyword)
+        let possible = keyword != "REQUIRETLS" || self.wire.stream.is_tls();
+        self.extended && possible && self.double.script.offers(keyword)
     }
 
     /// A limit that the server announced (RFC 9422), if it is exceeded.
@@ -356,7 +357,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         let script = std::sync::Arc::clone(&self.double.script);
         let mut text = script.domain.clone();
         if extended {
-            for line in &script.extensions {
+            let tls = self.wire.stream.is_tls();
+            let offered = |line: &&String| tls || *line != "REQUIRETLS";
+            for line in script.extensions.iter().filter(offered) {
                 text.push('\n');
                 text.push_str(line);
             }

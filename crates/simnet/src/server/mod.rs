@@ -76,7 +76,8 @@ impl Script {
         self
     }
 
-    /// Every service extension that the double knows of and that needs nothing else, such as TLS.
+    /// Every service extension that the double knows of and that needs nothing else, such as an
+    /// account. REQUIRETLS is offered under TLS only (RFC 8689 §2).
     #[must_use]
     pub fn full() -> Self {
         [
@@ -84,6 +85,7 @@ impl Script {
             "CHUNKING",
             "BINARYMIME",
             "DSN",
+            "REQUIRETLS",
             "DELIVERBY",
             "MT-PRIORITY",
             "FUTURERELEASE 604800",
