@@ -21,7 +21,7 @@ fn millis(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
 }
 
 /// Phases at which this release's server can be made to fail.
-const SERVER: [Phase; 10] = [
+pub(crate) const SERVER: [Phase; 10] = [
     Phase::Greeting,
     Phase::Ehlo,
     Phase::StartTls,
@@ -62,7 +62,7 @@ fn sasl_fault() -> impl Strategy<Value = SaslFault> {
 }
 
 /// A fault in an exchange: like any other, or the mechanism's own.
-fn auth_rule() -> impl Strategy<Value = Rule> {
+pub(crate) fn auth_rule() -> impl Strategy<Value = Rule> {
     let reply = |code, text: &str| Say::Reply {
         code,
         text: text.to_owned(),
@@ -137,7 +137,7 @@ fn strike() -> impl Strategy<Value = Strike> {
     ]
 }
 
-fn link_fault() -> impl Strategy<Value = LinkFault> {
+pub(crate) fn link_fault() -> impl Strategy<Value = LinkFault> {
     prop_oneof![
         millis(1..400).prop_map(LinkFault::Latency),
         (direction(), 1u32..20)
@@ -167,38 +167,59 @@ fn link_fault() -> impl Strategy<Value = LinkFault> {
     ]
 }
 
+pub(crate) fn resolve_rule() -> impl Strategy<Value = Rule> {
+    prop_oneof![
+        Just(ResolveFault::Hang),
+        Just(ResolveFault::Fail),
+        Just(ResolveFault::Empty),
+        millis(1..4_000).prop_map(ResolveFault::After),
+        (1u16..5).prop_map(ResolveFault::Addresses),
+        vec(select(vec![Family::V4, Family::V6]), 1..5).prop_map(ResolveFault::Families),
+    ]
+    .prop_map(Rule::Resolve)
+}
+
+pub(crate) fn connect_rule() -> impl Strategy<Value = Rule> {
+    let fault = prop_oneof![
+        Just(ConnectFault::Refuse),
+        Just(ConnectFault::Unreachable),
+        Just(ConnectFault::Blackhole),
+        millis(1..4_000).prop_map(ConnectFault::After),
+    ];
+    (proptest::option::of(1u16..4), fault)
+        .prop_map(|(address, fault)| Rule::Connect { address, fault })
+}
+
+/// A fault of the server's at one of these phases.
+pub(crate) fn server_rule(phase: impl Strategy<Value = Phase>) -> impl Strategy<Value = Rule> {
+    let nth = proptest::option::of(1u16..3);
+    (phase, nth, server_fault(), any::<bool>()).prop_map(|(phase, nth, mut fault, commit)| {
+        // A message that is committed and then refused is a lie, too.
+        let lies = matches!(&fault.say, Say::Reply { code, .. } if *code >= 400);
+        fault.commit = commit && phase == Phase::DataTermination && !lies;
+        Rule::Server { phase, nth, fault }
+    })
+}
+
+pub(crate) fn intake_rule() -> impl Strategy<Value = Rule> {
+    prop_oneof![
+        (1u64..600, proptest::option::of(millis(1..4_000)))
+            .prop_map(|(after, heal)| IntakeFault::Stop { after, heal }),
+        (1u32..100, millis(1..300))
+            .prop_map(|(octets, every)| IntakeFault::Trickle { octets, every }),
+        (1u64..600, interruption())
+            .prop_map(|(after, fault)| IntakeFault::Interrupt { after, fault }),
+    ]
+    .prop_map(Rule::Intake)
+}
+
 /// One fault out of the whole vocabulary.
 pub fn rule() -> impl Strategy<Value = Rule> {
     prop_oneof![
-        1 => prop_oneof![
-            Just(ResolveFault::Hang),
-            Just(ResolveFault::Fail),
-            Just(ResolveFault::Empty),
-            millis(1..4_000).prop_map(ResolveFault::After),
-            (1u16..5).prop_map(ResolveFault::Addresses),
-            vec(select(vec![Family::V4, Family::V6]), 1..5).prop_map(ResolveFault::Families),
-        ].prop_map(Rule::Resolve),
-        1 => (proptest::option::of(1u16..4), prop_oneof![
-            Just(ConnectFault::Refuse),
-            Just(ConnectFault::Unreachable),
-            Just(ConnectFault::Blackhole),
-            millis(1..4_000).prop_map(ConnectFault::After),
-        ]).prop_map(|(address, fault)| Rule::Connect { address, fault }),
-        6 => (select(SERVER.to_vec()), proptest::option::of(1u16..3), server_fault(), any::<bool>())
-            .prop_map(|(phase, nth, mut fault, commit)| {
-                // A message that is committed and then refused is a lie, too.
-                let lies = matches!(&fault.say, Say::Reply { code, .. } if *code >= 400);
-                fault.commit = commit && phase == Phase::DataTermination && !lies;
-                Rule::Server { phase, nth, fault }
-            }),
-        1 => prop_oneof![
-            (1u64..600, proptest::option::of(millis(1..4_000)))
-                .prop_map(|(after, heal)| IntakeFault::Stop { after, heal }),
-            (1u32..100, millis(1..300))
-                .prop_map(|(octets, every)| IntakeFault::Trickle { octets, every }),
-            (1u64..600, interruption())
-                .prop_map(|(after, fault)| IntakeFault::Interrupt { after, fault }),
-        ].prop_map(Rule::Intake),
+        1 => resolve_rule(),
+        1 => connect_rule(),
+        6 => server_rule(select(SERVER.to_vec())),
+        1 => intake_rule(),
         1 => auth_rule(),
         2 => link_fault().prop_map(Rule::Link),
         1 => tls_fault().prop_map(Rule::Tls),
@@ -206,7 +227,7 @@ pub fn rule() -> impl Strategy<Value = Rule> {
 }
 
 /// A fault of TLS: it acts only where the case has TLS.
-fn tls_fault() -> impl Strategy<Value = TlsFault> {
+pub(crate) fn tls_fault() -> impl Strategy<Value = TlsFault> {
     prop_oneof![
         3 => (1u32..1_100, select(Break::ALL.to_vec())).prop_map(|(octet, then)| TlsFault::At { octet, then }),
         1 => millis(1..4_000).prop_map(TlsFault::After),
@@ -230,7 +251,7 @@ pub fn plan() -> impl Strategy<Value = Plan> {
 /// Whether a reply may come in place of one that is due later. Behind DATA only a 354 is one, but the
 /// reply to a chunk is like any other, and so are LMTP's final ones: nobody can tell, so that a reply
 /// too many or, among the final ones, too few is a lie about the message.
-fn passes_for_another(rule: &Rule) -> bool {
+pub(crate) fn passes_for_another(rule: &Rule) -> bool {
     let Rule::Server { phase, fault, .. } = rule else {
         return false;
     };

@@ -18,10 +18,12 @@ pub mod matrix;
 pub mod oracle;
 pub mod page;
 pub mod property;
+pub mod referee;
 pub mod report;
 pub mod results;
 pub mod run;
 pub mod secret;
+pub mod swarm;
 pub mod sweep;
 
 pub use case::{Case, CaseError};

@@ -214,7 +214,7 @@ fn violation(
 }
 
 /// Whether the server says a reply of its own twice.
-fn answers_twice(case: &Case) -> bool {
+pub(crate) fn answers_twice(case: &Case) -> bool {
     case.plan.rules.iter().any(|rule| {
         matches!(
             rule.split().1,

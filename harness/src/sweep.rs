@@ -13,10 +13,6 @@ use crate::coverage::{Coverage, Tally};
 use crate::report::{Report, Tolerance, Violation};
 use crate::results::{BrokenCase, MOST_BROKEN, Sweep};
 
-/// How many numbers a core takes at once: seconds of work at most, so that little is lost when a
-/// sweep is broken off.
-const CHUNK: u64 = 512;
-
 /// Which numbers are gone through, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,6 +23,9 @@ pub struct Part {
     pub shard: (u64, u64),
     /// Every so-manieth number only.
     pub stride: u64,
+    /// How many numbers a thread takes at once: seconds of work at most, so that little is lost when a
+    /// sweep is broken off. The same for all shards, and for those that go on.
+    pub chunk: u64,
     /// Threads.
     pub jobs: usize,
     /// No chunk is begun later than this.
@@ -41,17 +40,18 @@ impl Part {
             len,
             shard: (1, 1),
             stride: 1,
+            chunk: 512,
             jobs: std::thread::available_parallelism().map_or(1, usize::from),
             until: None,
         }
     }
 
     fn chunks(&self) -> u64 {
-        self.len.div_ceil(CHUNK)
+        self.len.div_ceil(self.chunk.max(1))
     }
 
     fn numbers(&self, chunk: u64) -> impl Iterator<Item = u64> {
-        let range: Range<u64> = chunk * CHUNK..((chunk + 1) * CHUNK).min(self.len);
+        let range: Range<u64> = chunk * self.chunk..((chunk + 1) * self.chunk).min(self.len);
         let stride = self.stride.max(1);
         range.filter(move |number| number % stride == 0)
     }

@@ -14,7 +14,7 @@ use harness::results::Sweep;
 use harness::run::mem::Meter;
 use harness::run::sansio;
 use harness::sweep::{Found, KEEP_EVERY, Part, State};
-use harness::{Case, Results, Violation, arbitrary, property, run, sweep};
+use harness::{Case, Results, Violation, arbitrary, property, referee, run, swarm, sweep};
 use indicatif::ProgressBar;
 use proptest::strategy::{Strategy, ValueTree};
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,10 @@ pub(crate) struct Sweeps {
     /// Behind the matrix, random cases for this long
     #[arg(long, value_parser = duration, value_name = "TIME")]
     seconds: Option<Duration>,
+    /// Behind the matrix, this many random cases on turmoil and on real sockets, each judged by what
+    /// mem makes of it
+    #[arg(long, default_value_t = 0)]
+    referee: u64,
     /// The seed of the random cases
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -124,6 +128,10 @@ impl Sweeps {
         }
         if self.cases > 0 || self.seconds.is_some() {
             runs.random(results)?;
+        }
+        if self.referee > 0 {
+            runs.referee(Backend::Turmoil, results)?;
+            runs.referee(Backend::Loopback, results)?;
         }
         Ok(())
     }
@@ -214,16 +222,58 @@ impl Runs<'_> {
         };
         let name = format!("random cases of seed {seed}");
         self.sweep(&name, "mem", &part, scope, results, || {
-            let strategy = arbitrary::case();
+            let (any, swarm) = (arbitrary::case().boxed(), swarm::case().boxed());
             let mut runner = sansio::Runner::default();
             move |number, found: &mut Found| {
                 let mut source = property::source(seed, number);
+                // Every third has two faults and more out of a part of the vocabulary.
+                let strategy = if number.is_multiple_of(3) {
+                    &swarm
+                } else {
+                    &any
+                };
                 match strategy.new_tree(&mut source) {
                     Ok(tree) => examine(number, &tree.current(), twice, Some(&mut runner), found),
                     Err(why) => found.skip(&why.to_string()),
                 }
             }
         })
+    }
+
+    /// The same random cases on another network, and whether it tells the same story.
+    fn referee(&self, backend: Backend, results: &mut Results) -> Result<(), Stop> {
+        let seed = self.arguments.seed;
+        let mut part = self.part(self.arguments.referee);
+        if backend == Backend::Loopback {
+            // Most of a case's real time is waiting.
+            part.jobs *= 8;
+        }
+        part.chunk = 8;
+        let name = format!("random cases of seed {seed}, judged by mem");
+        self.sweep(&name, backend.name(), &part, Scope::Any, results, || {
+            let strategy = arbitrary::case();
+            move |number, found: &mut Found| {
+                let mut source = property::source(seed, number);
+                match strategy.new_tree(&mut source) {
+                    Ok(tree) => judge(backend, number, &tree.current(), found),
+                    Err(why) => found.skip(&why.to_string()),
+                }
+            }
+        })?;
+        if let Some(sweep) = results.sweeps.last_mut() {
+            let count = |fits: fn(&str) -> bool| -> u64 {
+                let notes = sweep.notes.iter();
+                notes.filter(|(class, _)| fits(class)).map(|(_, n)| n).sum()
+            };
+            let judged = sweep.cases - count(referee::is_the_machine);
+            let agreed = count(|class| class == AS_MEM || referee::is_same_story(class));
+            // One in a hundred says something only if there are hundreds.
+            if judged >= 500 && agreed * 100 < judged * referee::LEAST {
+                eprintln!("BROKEN {backend} agrees with mem in {agreed} of {judged} cases");
+                *sweep.broken.entry("referee".to_owned()).or_default() += 1;
+            }
+        }
+        Ok(())
     }
 
     fn sweep<W>(
@@ -336,6 +386,25 @@ fn examine(
             Agreement::Tie(class) => found.note(class),
             Agreement::Differs(how) => violations.push(Violation::new("referee", how)),
         }
+    }
+    found.count(number, case, &report, &violations);
+}
+
+/// What the referee notes of most cases.
+const AS_MEM: &str = "the same as on mem";
+
+/// Runs a case on another network and has it judged by what mem makes of it.
+fn judge(backend: Backend, number: u64, case: &Case, found: &mut Found) {
+    if let Err(why) = referee::can(backend, case) {
+        found.skip(why.rsplit(": ").next().unwrap_or(&why));
+        return;
+    }
+    let (report, tolerance) = run::on(backend, case);
+    let mut violations = report.violations(case, tolerance);
+    match referee::judge(case, &run::mem::run_quick(case), &report, tolerance.late) {
+        Agreement::Same => found.note(AS_MEM),
+        Agreement::Tie(class) => found.note(class),
+        Agreement::Differs(how) => violations.push(Violation::new("referee", how)),
     }
     found.count(number, case, &report, &violations);
 }

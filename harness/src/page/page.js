@@ -231,6 +231,7 @@ if (sweeps.length) {
   $("sweeps").hidden = false;
   table($("sweep-table"), ["what", "network", "cases", "skipped", "accepted", "not accepted", "ambiguous", "violations", "cases/s and core"], sweeps.map((s) => [s.name + (s.shards.length === 1 && s.shards[0] === "1/1" ? "" : ` (${plural(s.shards.length, "shard", "shards")})`), s.backend, number(s.cases), number(sum(Object.values(s.skipped), (n) => n)), number(s.outcomes["accepted"] || 0), number(s.outcomes["not accepted"] || 0), number(s.outcomes["ambiguous"] || 0), sum(Object.values(s.broken), (n) => n) ? el("span", { class: "no" }, number(sum(Object.values(s.broken), (n) => n))) : el("span", { class: "ok" }, "none"), s.core_seconds ? number(s.cases / s.core_seconds) : ""]), ["wide", null, "n", "n", "n", "n", "n", "n", "n"]);
 }
+for (const s of sweeps.filter((s) => Object.keys(s.notes).length)) $("sweep-table").after(el("p", { class: "note" }, `${s.name} on ${s.backend}: ` + Object.entries(s.notes).sort(([, a], [, b]) => b - a).map(([what, n]) => `${number(n)} ${what}`).join("; ") + "."));
 const covered = new Map();
 for (const [[where, fault, outcome, backend], n] of coverage.places) {
   const row = covered.get(where) || { faults: new Set(), counts: {} }, key = `${backend}/${outcome}`;

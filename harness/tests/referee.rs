@@ -1,0 +1,87 @@
+//! The same plans on other networks than mem: turmoil in virtual time, and real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that can't be set up has to fail; the classes are what is learned here"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use postbound_harness::differential::Agreement;
+use postbound_harness::{arbitrary, property, referee, run};
+use proptest::strategy::{Strategy, ValueTree};
+use simnet::net::Backend;
+
+/// Judges so many random cases, so many at once.
+fn referee(backend: Backend, cases: u64, at_once: usize) {
+    let next = AtomicU64::new(0);
+    let found = Mutex::new((BTreeMap::<String, u64>::new(), Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                let strategy = arbitrary::case();
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= cases {
+                        break;
+                    }
+                    let mut source = property::source(property::seed(), number);
+                    let case = strategy.new_tree(&mut source).unwrap().current();
+                    let class = match referee::can(backend, &case) {
+                        Err(_) => "skipped".to_owned(),
+                        Ok(()) => {
+                            let mem = run::mem::run(&case);
+                            let (other, tolerance) = run::on(backend, &case);
+                            match referee::judge(&case, &mem, &other, tolerance.late) {
+                                Agreement::Same => "the same".to_owned(),
+                                Agreement::Tie(class) => class.to_owned(),
+                                Agreement::Differs(how) => {
+                                    let line = format!("{how}\n  {case}\n{}", other.events);
+                                    found.lock().unwrap().1.push(line);
+                                    "without a name".to_owned()
+                                }
+                            }
+                        }
+                    };
+                    *found.lock().unwrap().0.entry(class).or_default() += 1;
+                }
+            });
+        }
+    });
+    let (classes, unnamed) = found.into_inner().unwrap();
+    println!("{backend}: {classes:#?}");
+    assert!(unnamed.is_empty(), "{}", unnamed.join("\n"));
+    let judged: u64 = classes
+        .iter()
+        .filter(|(class, _)| *class != "skipped" && !referee::is_the_machine(class))
+        .map(|(_, n)| n)
+        .sum();
+    let agreed: u64 = classes
+        .iter()
+        .filter(|(class, _)| *class == "the same" || referee::is_same_story(class))
+        .map(|(_, n)| n)
+        .sum();
+    assert!(
+        judged * 2 > cases,
+        "more was skipped than judged: {classes:?}"
+    );
+    assert!(
+        agreed * 100 >= judged * referee::LEAST,
+        "{agreed} of {judged} agree: {classes:#?}"
+    );
+}
+
+#[test]
+fn referee_turmoil_tells_the_same_story() {
+    referee(Backend::Turmoil, 1_200, 2);
+}
+
+#[test]
+fn referee_real_sockets_tell_the_same_story() {
+    // Most of a case's real time is waiting.
+    referee(Backend::Loopback, 160, 16);
+}
