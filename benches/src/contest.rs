@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use cpu_time::ThreadTime;
 use tokio::runtime::Runtime;
 
 use crate::sink::Sink;
-use crate::{ours, peers, raw};
+use crate::{ours, peers, raw, raw_tokio};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -51,6 +52,10 @@ pub enum Entrant {
     Raw,
     /// By hand: one round trip.
     RawAcross,
+    /// By hand on tokio: two round trips.
+    RawTokio,
+    /// By hand on tokio: one round trip.
+    RawTokioAcross,
     /// By hand: BDAT, one message at a time.
     RawChunked,
     /// By hand: BDAT, 25 messages at a time.
@@ -62,7 +67,7 @@ pub const WINDOW: usize = 25;
 
 impl Entrant {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Single,
         Self::SingleGuarded,
         Self::SingleAlone,
@@ -75,6 +80,8 @@ impl Entrant {
         Self::AsyncSmtp,
         Self::Raw,
         Self::RawAcross,
+        Self::RawTokio,
+        Self::RawTokioAcross,
         Self::RawChunked,
         Self::RawWindow,
     ];
@@ -102,6 +109,8 @@ impl Entrant {
             Self::AsyncSmtp => "async-smtp",
             Self::Raw => "raw",
             Self::RawAcross => "raw-across",
+            Self::RawTokio => "raw-tokio",
+            Self::RawTokioAcross => "raw-tokio-across",
             Self::RawChunked => "raw-chunked",
             Self::RawWindow => "raw-window",
         }
@@ -131,6 +140,8 @@ impl Entrant {
             Self::LettreBlocking => peers::lettre_blocking(port, recipients, &message),
             Self::MailSend => peers::mail_send(port, recipients, &message),
             Self::AsyncSmtp => peers::async_smtp(port, recipients, &message),
+            Self::RawTokio => raw_tokio::enter(port, recipients, &message, false),
+            Self::RawTokioAcross => raw_tokio::enter(port, recipients, &message, true),
             Self::Raw | Self::RawAcross | Self::RawChunked | Self::RawWindow => {
                 let mut raw = raw::Raw::connect(port, recipients, message.len())?;
                 Ok(Box::new(move |messages| {
@@ -171,31 +182,24 @@ pub fn median(values: &mut [f64]) -> f64 {
 #[non_exhaustive]
 pub struct Rates {
     /// Messages a second of each round.
-    pub wall: Vec<f64>,
-    /// Messages a second of processor time, the client's and the sink's together: what `wall` would
-    /// be if nothing else ran on this processor, and nobody waited.
-    pub cpu: Vec<f64>,
+    pub rounds: Vec<f64>,
+    /// The sink's share of the processor time of each round.
+    pub sink: Vec<f64>,
 }
 
 impl Rates {
-    /// The median of what a clock on the wall shows.
+    /// The median.
     #[must_use]
     pub fn median(&self) -> f64 {
-        median(&mut self.wall.clone())
+        median(&mut self.rounds.clone())
     }
 
-    /// The median over the rounds of this one's processor time by another's in the same round.
+    /// The median over the rounds of this one's rate by another's in the same round.
     #[must_use]
     pub fn by(&self, other: &Self) -> f64 {
-        ratio(&self.cpu, &other.cpu)
+        let pairs = self.rounds.iter().zip(&other.rounds);
+        median(&mut pairs.map(|(a, b)| a / b).collect::<Vec<_>>())
     }
-}
-
-/// Processor time that this thread has used, in nanoseconds.
-fn own_cpu() -> std::io::Result<u64> {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    let word = stat.split(' ').next().unwrap_or_default();
-    word.parse().map_err(std::io::Error::other)
 }
 
 /// Lets the entrants take turns in rounds of about this length.
@@ -229,20 +233,14 @@ pub fn race(
     let mut rates = vec![Rates::default(); entrants.len()];
     for _ in 0..rounds {
         for ((round, count), rates) in lanes.iter_mut().zip(&mut rates) {
-            let (begun, own, others) = (Instant::now(), own_cpu()?, sink.cpu()?);
+            let (begun, own, others) = (Instant::now(), ThreadTime::now(), sink.cpu()?);
             round(*count)?;
             let wall = begun.elapsed().as_secs_f64();
-            let cpu = (own_cpu()? - own + sink.cpu()? - others).max(1) as f64 / 1e9;
-            rates.wall.push(*count as f64 / wall);
-            rates.cpu.push(*count as f64 / cpu);
+            let theirs = (sink.cpu()? - others) as f64 / 1e9;
+            let cpu = own.elapsed().as_secs_f64() + theirs;
+            rates.sink.push(theirs / cpu);
+            rates.rounds.push(*count as f64 / wall);
         }
     }
     Ok(rates)
-}
-
-/// The median over the rounds of one's rate divided by another's in the same round.
-#[must_use]
-pub fn ratio(one: &[f64], other: &[f64]) -> f64 {
-    let mut ratios: Vec<_> = one.iter().zip(other).map(|(a, b)| a / b).collect();
-    median(&mut ratios)
 }

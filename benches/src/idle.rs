@@ -5,11 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use harness::case::client_config;
 use postbound::{
-    Auth, Bounds, Client, ClientBuilder, ClientError, Connection, Connector, Security, Tls,
+    Auth, Bounds, Client, ClientBuilder, Connection, Connector, Envelope, Security, Tls,
 };
 use proto::sasl::Credentials;
 use stats_alloc::{Region, StatsAlloc};
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 
 use crate::contest::{message, runtime};
 use crate::ours::envelope;
@@ -76,35 +77,60 @@ pub fn heap(
     })
 }
 
-/// Round trips from the look-up to the first acceptance: those that the sink counts, and two for
-/// the connection and the greeting.
+/// A client that dials, sends one message and closes.
+#[derive(Debug)]
+pub struct Dial {
+    runtime: Runtime,
+    client: Client<Named>,
+    envelope: Envelope,
+    message: Vec<u8>,
+}
+
+impl Dial {
+    /// To the sink on this port, with PLAIN where `auth` says so.
+    ///
+    /// # Errors
+    /// If there is no such client.
+    pub fn new(port: u16, security: Security, auth: bool) -> Result<Self, Failure> {
+        let builder = client(port, security);
+        let client = match auth {
+            true => builder.auth(Auth::new(Credentials::password("user", "secret"))),
+            false => builder,
+        };
+        Ok(Self {
+            runtime: runtime()?,
+            client: client.build()?,
+            envelope: envelope(1)?,
+            message: message(1024),
+        })
+    }
+
+    /// From the look-up to the first acceptance.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub fn once(&self) -> Result<(), Failure> {
+        self.runtime.block_on(async {
+            let mut connection = self.client.connect(Bounds::none()).await?;
+            let _ = connection
+                .transaction(&self.envelope)?
+                .send(&self.message, Bounds::none())
+                .await?;
+            Ok(())
+        })
+    }
+}
+
+/// Round trips of a dial: those that the sink counts, and two for the connection and the greeting.
 ///
 /// # Errors
-/// If it does not come to that.
+/// If it does not come to its acceptance.
 pub fn dial_turns(sink: &Sink, security: Security, auth: bool) -> Result<f64, Failure> {
-    let runtime = runtime()?;
-    let build = || -> Result<Client<Named>, ClientError> {
-        let builder = client(sink.port(), security);
-        match auth {
-            true => builder
-                .auth(Auth::new(Credentials::password("user", "secret")))
-                .build(),
-            false => builder.build(),
-        }
-    };
-    let client = build()?;
-    let (envelope, message) = (envelope(1)?, message(1024));
+    let dial = Dial::new(sink.port(), security, auth)?;
     let mut turns = Vec::new();
     for _ in 0..9 {
         let before = sink.turns()?;
-        runtime.block_on(async {
-            let mut connection = client.connect(Bounds::none()).await?;
-            let _ = connection
-                .transaction(&envelope)?
-                .send(&message, Bounds::none())
-                .await?;
-            Ok::<_, Failure>(())
-        })?;
+        dial.once()?;
         // One of them is the question itself.
         turns.push((sink.turns()? - before) as f64 - 1.0 + 2.0);
     }

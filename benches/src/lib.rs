@@ -20,12 +20,15 @@ pub mod idle;
 pub mod ours;
 pub mod page;
 pub mod peers;
+mod rates;
 pub mod raw;
+pub mod raw_tokio;
 pub mod rows;
 pub mod sink;
 pub mod speed;
 pub mod steps;
 pub mod table;
+mod why;
 
 // The client's own guard, from its own source: it is no part of the public interface.
 #[path = "../../crates/client/src/clock.rs"]

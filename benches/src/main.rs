@@ -4,6 +4,8 @@
 use std::alloc::System;
 use std::process::ExitCode;
 
+use harness::case::Case;
+use harness::run::{mem, sansio, turmoil};
 use postbound_benches::canned::WORKLOADS;
 use postbound_benches::contest::Entrant;
 use postbound_benches::page::page;
@@ -47,6 +49,17 @@ fn run(arguments: &[&str]) -> Result<bool, Failure> {
         ["work", "canned", name, messages] => {
             let workload = WORKLOADS.iter().find(|workload| workload.name == *name);
             workload.ok_or("no such workload")?.prepare()?(messages.parse()?)?;
+        }
+        ["work", "sim", backend, cases] => {
+            let case = Case::default();
+            for _ in 0..cases.parse::<u32>()? {
+                match *backend {
+                    "sans-io" => drop(sansio::run(&case)),
+                    "mem" => drop(mem::run_quick(&case)),
+                    "turmoil" => drop(turmoil::run(&case)),
+                    _ => return Err("no such backend".into()),
+                }
+            }
         }
         ["work", "entrant", name, port, recipients, octets, messages] => {
             let entrant = Entrant::ALL.into_iter().find(|e| e.name() == *name);

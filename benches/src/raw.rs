@@ -21,6 +21,15 @@ pub fn recipient(n: usize) -> String {
     format!("recipient{n}@sink.example")
 }
 
+/// MAIL and every RCPT.
+pub(crate) fn group(recipients: usize, octets: usize) -> Vec<u8> {
+    let mut group = format!("MAIL FROM:<{FROM}> SIZE={octets}\r\n");
+    for n in 1..=recipients {
+        group.push_str(&format!("RCPT TO:<{}>\r\n", recipient(n)));
+    }
+    group.into_bytes()
+}
+
 impl Raw {
     /// Connects and says EHLO; messages will go to so many recipients.
     ///
@@ -29,14 +38,10 @@ impl Raw {
     pub fn connect(port: u16, recipients: usize, octets: usize) -> io::Result<Self> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_nodelay(true)?;
-        let mut group = format!("MAIL FROM:<{FROM}> SIZE={octets}\r\n");
-        for n in 1..=recipients {
-            group.push_str(&format!("RCPT TO:<{}>\r\n", recipient(n)));
-        }
         let mut raw = Self {
             stream,
             buffer: vec![0; 16 * 1024],
-            group: group.into_bytes(),
+            group: group(recipients, octets),
             recipients,
         };
         raw.replies(1)?;

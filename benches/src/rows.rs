@@ -1,16 +1,15 @@
 //! Every row of the table.
 
 use std::alloc::System;
-use std::process::Command;
-use std::time::{Duration, Instant};
 
 use postbound::Security;
 use stats_alloc::StatsAlloc;
 
-use crate::contest::{Entrant, Rates, median, race};
+use crate::contest::Entrant;
 use crate::sink::Sink;
 use crate::steps::{self, Technique};
 use crate::table::{Row, Target};
+use crate::why::*;
 use crate::{canned, count, idle, speed};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -39,12 +38,14 @@ pub struct Results {
     pub by_size: Vec<(usize, f64)>,
     /// Whose, and round trips of a further message.
     pub turns: Vec<(String, f64)>,
+    /// The sink's share of the processor time of a message that the raw program sends.
+    pub sink_share: f64,
     /// How, nanoseconds of a step that is ready, and of one that is not.
     pub guards: Vec<(String, f64, f64)>,
 }
 
 impl Bench<'_> {
-    fn rounds(&self) -> usize {
+    pub(crate) fn rounds(&self) -> usize {
         if self.quick { 5 } else { 15 }
     }
 
@@ -91,12 +92,17 @@ impl Bench<'_> {
         )
         .beside(of(&ready, bare))
         .peers(peers(&ready), false)
-        .because("the figure compared is the nanoseconds that the guard adds");
+        .because(WHY_STEP);
         results.rows.push(row.by_ratio(added));
-        let row = Row::figure("guard, pending step", "ns", of(&pending, call), Target::AtMost(1.05))
-            .beside(of(&pending, bare))
-            .peers(peers(&pending), false)
-            .because("a clock read at each Pending, on a step that does nothing else; it vanishes in the system call of a real one, see the row of a whole message");
+        let row = Row::figure(
+            "guard, pending step",
+            "ns",
+            of(&pending, call),
+            Target::AtMost(1.05),
+        )
+        .beside(of(&pending, bare))
+        .peers(peers(&pending), false)
+        .because(WHY_PENDING);
         let by = of(&pending, call) / of(&pending, bare);
         results.rows.push(row.by_ratio(by));
         Ok(())
@@ -250,160 +256,6 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn messages(&self, results: &mut Results) -> Result<(), Failure> {
-        use Entrant::{
-            LettreBlocking, Many, ManyBest, Raw, RawAcross, RawChunked, RawWindow, Single,
-            SingleBest, SingleGuarded,
-        };
-        let each = Duration::from_millis(60);
-        let mut entrants = vec![
-            Single,
-            SingleGuarded,
-            SingleBest,
-            Many,
-            ManyBest,
-            Raw,
-            RawAcross,
-            RawChunked,
-            RawWindow,
-            LettreBlocking,
-        ];
-        entrants.extend(
-            Entrant::PEERS
-                .into_iter()
-                .filter(|peer| *peer != LettreBlocking),
-        );
-        let before = (self.sink.cpu()?, Instant::now());
-        let rates = race(&self.sink, &entrants, 1, 1024, self.rounds(), each)?;
-        let sink = (self.sink.cpu()? - before.0) as f64 / before.1.elapsed().as_nanos() as f64;
-        (self.progress)(&format!(
-            "the sink was busy for {:.0} % of that time",
-            sink * 100.0
-        ));
-        let none = Rates::default();
-        let of = |entrant: Entrant| {
-            let place = entrants.iter().position(|known| *known == entrant);
-            place.map_or(&none, |place| &rates[place])
-        };
-        let rate = |entrant: Entrant| of(entrant).median();
-        let peers = || Entrant::PEERS.map(|peer| (peer.name().to_owned(), rate(peer)));
-        for (entrant, raw, least, name, why) in [
-            (Single, Raw, 0.90, "send, PIPELINING, 1 KiB", WHY_SEND),
-            (
-                SingleBest,
-                RawChunked,
-                0.90,
-                "send, CHUNKING, 1 KiB",
-                WHY_WINDOW,
-            ),
-            (
-                Many,
-                RawAcross,
-                0.90,
-                "send_all, PIPELINING, 1 KiB",
-                WHY_SEND_ALL,
-            ),
-            (
-                ManyBest,
-                RawWindow,
-                0.75,
-                "send_all, BDAT window, 1 KiB",
-                WHY_WINDOW,
-            ),
-            (
-                SingleGuarded,
-                Single,
-                0.98,
-                "send with deadline and token by send without",
-                WHY_NOISE,
-            ),
-        ] {
-            let row = Row::figure(name, "1/s", rate(entrant), Target::AtLeast(least))
-                .beside(rate(raw))
-                .peers(peers(), true)
-                .because(why);
-            results.rows.push(row.by_ratio(of(entrant).by(of(raw))));
-        }
-        if let Some(source) = self.smtp_source()? {
-            let ours = rate(Single);
-            let row = Row::figure(
-                "send by Postfix's smtp-source, 1 KiB",
-                "1/s",
-                ours,
-                Target::AtLeast(1.8),
-            )
-            .beside(source)
-            .because(
-                "smtp-source is a C program that works as the raw one does, without PIPELINING",
-            );
-            results.rows.push(row.by_ratio(ours / source));
-        }
-        let sizes: &[usize] = if self.quick {
-            &[1 << 10, 1 << 16, 10 << 20]
-        } else {
-            &[
-                1 << 10,
-                1 << 12,
-                1 << 14,
-                1 << 16,
-                1 << 18,
-                1 << 20,
-                10 << 20,
-            ]
-        };
-        for octets in sizes {
-            let pair = [Single, Raw, Entrant::AsyncSmtp];
-            let rates = race(&self.sink, &pair, 1, *octets, self.rounds(), each)?;
-            let by = rates[0].by(&rates[1]);
-            results.by_size.push((*octets, by));
-            if *octets == 10 << 20 {
-                let mib = |rate: &Rates| rate.median() * 10.0;
-                let row = Row::figure(
-                    "send, 10 MiB",
-                    "MiB/s",
-                    mib(&rates[0]),
-                    Target::AtLeast(0.85),
-                )
-                .beside(mib(&rates[1]))
-                .peers([("async-smtp".to_owned(), mib(&rates[2]))], true)
-                .because(WHY_LARGE);
-                results.rows.push(row.by_ratio(by));
-            }
-        }
-        Ok(())
-    }
-
-    /// Messages a second of Postfix's own load generator, if it is installed.
-    fn smtp_source(&self) -> Result<Option<f64>, Failure> {
-        let run = |messages: usize| {
-            let begun = Instant::now();
-            let status = Command::new("smtp-source")
-                .args(["-d", "-s", "1", "-l", "1024", "-m", &messages.to_string()])
-                .args([
-                    "-f",
-                    "sender@client.example",
-                    "-t",
-                    "recipient1@sink.example",
-                ])
-                .arg(format!("127.0.0.1:{}", self.sink.port()))
-                .status();
-            (status, begun.elapsed().as_secs_f64())
-        };
-        let mut rates = Vec::new();
-        for _ in 0..5 {
-            let (Ok(status), short) = run(100) else {
-                (self.progress)("smtp-source is not installed: its row is left out");
-                return Ok(None);
-            };
-            let (_, long) = run(1_100);
-            if !status.success() {
-                return Err("smtp-source failed".into());
-            }
-            rates.push(1_000.0 / (long - short));
-        }
-        Ok(Some(median(&mut rates)))
-    }
-
     fn parts(&self, results: &mut Results) {
         let (ours, limit) = speed::encoder(self.rounds());
         let row = Row::figure("transparency encoder", "GiB/s", ours, Target::AtLeast(40.0))
@@ -413,7 +265,7 @@ impl Bench<'_> {
         let reply = speed::reply(self.rounds());
         results.rows.push(
             Row::figure("reply reader, one line", "ns", reply, Target::AtMost(25.0))
-                .because("most of it is the allocation that keeps the reply as it came"),
+                .because(WHY_REPLY),
         );
         let [alone, memory, hosts] = speed::simulation(self.rounds());
         for (name, rate, raw, least) in [
@@ -440,20 +292,3 @@ impl Bench<'_> {
         Ok(())
     }
 }
-
-/// Allocations that are the receipt itself: the replies, the recipients, the final reply.
-const RECEIPT: f64 = 6.0;
-
-const WHY_INSTRUCTIONS: &str = "see docs/PERFORMANCE.md";
-const WHY_INSTRUCTIONS_64: &str = "see docs/PERFORMANCE.md";
-const WHY_GUARD: &str = "see docs/PERFORMANCE.md";
-const WHY_CALLS: &str = "see docs/PERFORMANCE.md";
-const WHY_ALLOCATIONS: &str = "see docs/PERFORMANCE.md";
-const WHY_WINDOW: &str = "see docs/PERFORMANCE.md";
-const WHY_SEND: &str = "see docs/PERFORMANCE.md";
-const WHY_SEND_ALL: &str = "see docs/PERFORMANCE.md";
-const WHY_NOISE: &str = "see docs/PERFORMANCE.md";
-const WHY_LARGE: &str = "see docs/PERFORMANCE.md";
-const WHY_ENCODER: &str = "see docs/PERFORMANCE.md";
-const WHY_SIMULATION: &str = "see docs/PERFORMANCE.md";
-const WHY_HEAP: &str = "see docs/PERFORMANCE.md";

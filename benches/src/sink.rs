@@ -4,6 +4,7 @@
 //! client's, and counts turns: how often it answered something that it had read. That is what a
 //! round trip costs on a link of any length.
 
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -29,7 +30,15 @@ impl Sink {
     /// # Errors
     /// If it can't be started.
     pub fn start() -> io::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
+        Self::start_from(std::env::current_exe()?)
+    }
+
+    /// Starts the program at this path as a sink.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn start_from(program: impl AsRef<OsStr>) -> io::Result<Self> {
+        let mut child = Command::new(program)
             .arg("sink")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

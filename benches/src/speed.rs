@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
+use cpu_time::ThreadTime;
 use harness::case::Case;
 use harness::run::{mem, sansio, turmoil};
 use proto::transparency::{Encoder, LineEndings};
@@ -11,7 +12,7 @@ use proto::{Limits, ReplyReader};
 
 use crate::contest::{median, message};
 
-/// Seconds of one call, the median of short rounds.
+/// Seconds of processor time of one call, the median of short rounds.
 pub fn seconds(each: Duration, rounds: usize, mut call: impl FnMut()) -> f64 {
     let begun = Instant::now();
     let mut calls = 0_u32;
@@ -21,7 +22,7 @@ pub fn seconds(each: Duration, rounds: usize, mut call: impl FnMut()) -> f64 {
     }
     let mut times = Vec::new();
     for _ in 0..rounds {
-        let begun = Instant::now();
+        let begun = ThreadTime::now();
         for _ in 0..calls {
             call();
         }
