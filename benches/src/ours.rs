@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use postbound::{Bounds, CancellationToken, Client, Envelope, Mail, Pool};
+use postbound::{Bounds, CancellationToken, Chunking, Client, Envelope, Mail, Pool};
 
 use crate::contest::{Round, runtime};
 use crate::raw::recipient;
@@ -56,6 +56,9 @@ pub fn single(
     for keyword in masked {
         builder = builder.without_extension(*keyword);
     }
+    if !masked.contains(&"CHUNKING") {
+        builder = builder.chunking(Chunking::IF_OFFERED);
+    }
     let client = builder.build()?;
     let envelope = envelope(recipients)?;
     let mut connection = runtime.block_on(client.connect(Bounds::none()))?;
@@ -86,6 +89,9 @@ pub fn send_all(
     let mut builder = Client::builder(Ipv4Addr::LOCALHOST.to_string(), port);
     for keyword in masked {
         builder = builder.without_extension(*keyword);
+    }
+    if !masked.contains(&"CHUNKING") {
+        builder = builder.chunking(Chunking::IF_OFFERED);
     }
     let pool = Pool::builder(builder.build()?)
         .size(1)

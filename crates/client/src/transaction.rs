@@ -138,17 +138,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The options that suit the message. All of it is looked at for them.
     fn suited(&self, message: &Message<'_>, settings: &Settings<'_>) -> TransactionOptions {
         let mut options = settings.options;
-        let binary = settings.body == Some(BodyType::BinaryMime);
-        let octets = message.octets().filter(|_| !binary);
-        let known = octets.map(proto::transparency::survey);
-        options.size = match known {
-            Some((size, _)) => Some(size),
-            None if binary => message.octets_as_they_are(),
-            None => message.size(),
+        options.size = match settings.body {
+            Some(BodyType::BinaryMime) => message.octets_as_they_are(),
+            _ => message.size(),
         };
-        options.body = match (settings.body, known) {
+        options.body = match (settings.body, message.octets()) {
             (Some(body), _) => body,
-            (None, Some((_, true))) => BodyType::SevenBit,
+            (None, Some(octets)) if octets.is_ascii() => BodyType::SevenBit,
             (None, Some(_)) => BodyType::EightBitMime,
             (None, None) if self.must_be_seven_bit(message, settings) => BodyType::SevenBit,
             (None, None) => BodyType::EightBitMime,

@@ -385,15 +385,6 @@ pub fn wire_octets(message: &[u8]) -> u64 {
 /// transparency and the end of mail data.
 #[must_use]
 pub fn message_octets(message: &[u8]) -> u64 {
-    survey(message).0
-}
-
-/// A message's size as [`message_octets`] counts it, and whether all of it is US-ASCII, with one
-/// look at it.
-#[must_use]
-pub fn survey(message: &[u8]) -> (u64, bool) {
     let ended = matches!(message.last(), None | Some(b'\r' | b'\n'));
-    let (bare, ascii) = scan::survey(message);
-    let size = message.len() as u64 + bare + if ended { 0 } else { 2 };
-    (size, ascii)
+    message.len() as u64 + scan::bare_line_endings(message) + if ended { 0 } else { 2 }
 }
