@@ -24,6 +24,7 @@ mod rates;
 pub mod raw;
 pub mod raw_tokio;
 pub mod rows;
+pub mod scale;
 pub mod sink;
 pub mod speed;
 pub mod steps;

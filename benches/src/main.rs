@@ -140,6 +140,9 @@ fn measure(arguments: &[&str]) -> Result<(), Failure> {
         println!("{}", serde_json::to_string_pretty(&results)?);
     } else {
         println!("{}", table::text(&results.rows));
+        for growth in &results.scale {
+            println!("{}: exponent {:.2}", growth.name, growth.exponent);
+        }
     }
     Ok(())
 }

@@ -6,11 +6,12 @@ use postbound::Security;
 use stats_alloc::StatsAlloc;
 
 use crate::contest::Entrant;
+use crate::scale::Growth;
 use crate::sink::Sink;
 use crate::steps::{self, Technique};
 use crate::table::{Row, Target};
 use crate::why::*;
-use crate::{canned, count, idle, speed};
+use crate::{canned, count, idle, scale, speed};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -38,6 +39,8 @@ pub struct Results {
     pub by_size: Vec<(usize, f64)>,
     /// Whose, and round trips of a further message.
     pub turns: Vec<(String, f64)>,
+    /// How cost grows.
+    pub scale: Vec<Growth>,
     /// The sink's share of the processor time of a message that the raw program sends.
     pub sink_share: f64,
     /// How, nanoseconds of a step that is ready, and of one that is not.
@@ -65,6 +68,8 @@ impl Bench<'_> {
         self.parts(&mut results);
         (self.progress)("connections at rest");
         self.idle(&mut results)?;
+        (self.progress)("scale");
+        results.scale = scale::all(self.allocator)?;
         Ok(results)
     }
 
