@@ -25,6 +25,7 @@ pub mod run;
 pub mod secret;
 pub mod swarm;
 pub mod sweep;
+pub mod told;
 
 pub use case::{Case, CaseError};
 pub use counted::Counted;

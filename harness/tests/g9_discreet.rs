@@ -18,6 +18,7 @@ use postbound::{CancellationToken, Connector, Error};
 use postbound_harness::case::{SECRET, USER};
 use postbound_harness::run::paused;
 use postbound_harness::secret::{clean, pieces};
+use postbound_harness::told::Told;
 use postbound_harness::{Case, arbitrary, property};
 use simnet::net::mem::Network;
 use simnet::plan::vocabulary::faults;
@@ -39,6 +40,13 @@ fn error(out: &mut String, error: &Error) {
 
 /// Everything that a run can print, on both sides.
 fn outputs(case: &Case) -> String {
+    let told = Told::up_to(tracing::Level::TRACE);
+    let out = tracing::subscriber::with_default(told.clone(), || printed(case));
+    assert!(!told.text().is_empty(), "nothing was told");
+    out + &told.text()
+}
+
+fn printed(case: &Case) -> String {
     paused(async {
         let mut out = format!("{case}\n");
         let network = Network::new(case.double());

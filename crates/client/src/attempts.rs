@@ -14,6 +14,7 @@ use crate::guard::Guard;
 use crate::message::Message;
 use crate::receipt::Receipt;
 use crate::step::{Due, step};
+use crate::traced;
 use crate::transaction::Settings;
 
 impl<C: Connector> Client<C> {
@@ -60,7 +61,9 @@ impl<C: Connector> Client<C> {
             if let Some(wait) = wait {
                 let due = Due::of(wait, bounds, now);
                 let waited = step(guard, pending::<()>(), due).await;
-                error.add_time(Phase::Backoff, clock::now().saturating_duration_since(now));
+                let spent = clock::now().saturating_duration_since(now);
+                traced::waited(Phase::Backoff, spent);
+                error.add_time(Phase::Backoff, spent);
                 earlier.append(&mut error.take_earlier());
                 earlier.push(error);
                 match waited {

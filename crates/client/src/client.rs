@@ -26,7 +26,8 @@ use crate::retry::Retry;
 use crate::seed::Seed;
 use crate::tcp::TcpConnector;
 use crate::tls::{Prepared, Tls};
-use crate::transcript::{Transcript, TranscriptEntry};
+use crate::traced;
+use crate::transcript::{self, Transcript, TranscriptEntry};
 use crate::transport::Transport;
 
 /// A server to send to, and the limits under which that is done. Cheap to clone.
@@ -315,8 +316,9 @@ impl<C: Connector> Client<C> {
         let (bounds, tokens) = bounds.into().start();
         let mut guard = Guard::new(tokens);
         let order = self.order();
-        self.deliver(&mut guard, envelope, message.into(), bounds, order)
-            .await
+        let recipients = envelope.forward_paths().len();
+        let call = self.deliver(&mut guard, envelope, message.into(), bounds, order);
+        traced::send(recipients, call).await
     }
 
     /// Dials this endpoint and no other.
@@ -384,11 +386,8 @@ impl<C: Connector> Client<C> {
         };
         let mut config = config.clone();
         config.security = security;
-        config.observer = self
-            .inner
-            .transcript
-            .as_ref()
-            .map(|show| show.observer(&endpoint.to_string(), dialled.address, started));
+        let show = self.inner.transcript.as_ref();
+        config.observer = transcript::observer(show, endpoint, dialled.address, started);
         let session = Session::open(config, bounds, clock::now());
         let mut connection = Connection::new(
             stream,

@@ -41,6 +41,8 @@
 //!
 //! It never sends anything twice unless [`Retry::may_duplicate`] asks for it.
 //!
+//! The feature `tracing` tells phases, endpoints, durations and outcomes to that crate.
+//!
 //! [`design`] says why it is built the way it is.
 
 mod attempts;
@@ -73,6 +75,7 @@ mod seed;
 mod step;
 mod tcp;
 mod tls;
+mod traced;
 mod transaction;
 mod transcript;
 mod transport;

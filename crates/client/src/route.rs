@@ -11,6 +11,7 @@ use crate::connector::Connector;
 use crate::endpoint::{Endpoint, Order};
 use crate::error::Error;
 use crate::guard::Guard;
+use crate::traced;
 
 /// What one endpoint may use for being dialled.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +75,9 @@ impl<C: Connector> Client<C> {
             // An order is never empty; if it were, the client's first endpoint would be tried.
             let endpoint = left.next().unwrap_or_else(|| self.first());
             let share = Share::of(bounds, left.len() + 1, clock::now());
-            let mut error = match self.dial_one(endpoint, guard, share.bounds).await {
+            let dial = self.dial_one(endpoint, guard, share.bounds);
+            let dialled = traced::dial(endpoint, |done| *Connection::timings(done), dial).await;
+            let mut error = match dialled {
                 Ok(mut connection) => {
                     connection.pass_over(earlier);
                     return Ok((connection, endpoint.clone()));

@@ -15,6 +15,7 @@ use crate::exchange::{OnProgress, Payload, Progress};
 use crate::guard::Guard;
 use crate::message::Message;
 use crate::receipt::Receipt;
+use crate::traced;
 
 /// One mail transaction on a connection that is at rest.
 #[must_use = "nothing is sent before `send`"]
@@ -171,6 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.next_transaction()
             .begin(envelope, options, bounds, now)
             .map_err(|failure| self.error(failure, None, now))
+            .inspect_err(traced::failed)
     }
 
     /// Queues a transaction behind the one that is under way, and says whether that could be done.
@@ -188,6 +190,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Sends the message of the transaction that is under way, and waits for what the server says.
     pub(crate) async fn end<'m>(
+        &mut self,
+        guard: &mut Guard,
+        message: &mut Message<'m>,
+        settings: Settings<'m>,
+    ) -> Result<Receipt, Error> {
+        let span = traced::transaction_with(self.endpoint());
+        traced::transaction(span, self.run_out(guard, message, settings)).await
+    }
+
+    async fn run_out<'m>(
         &mut self,
         guard: &mut Guard,
         message: &mut Message<'m>,

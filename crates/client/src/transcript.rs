@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use proto::{Line, Observer};
 
+use crate::endpoint::Endpoint;
+use crate::traced;
+
 type Show = dyn Fn(&TranscriptEntry) + Send + Sync;
 
 /// One line of a dialogue, and when and with whom it was.
@@ -37,24 +40,32 @@ impl fmt::Display for TranscriptEntry {
 #[derive(Clone)]
 pub(crate) struct Transcript(pub(crate) Arc<Show>);
 
-impl Transcript {
-    /// For one connection.
-    pub(crate) fn observer(
-        &self,
-        endpoint: &str,
-        address: SocketAddr,
-        started: Instant,
-    ) -> Observer {
-        let (show, endpoint) = (Arc::clone(&self.0), Arc::<str>::from(endpoint));
-        Observer::new(move |line, now| {
+/// For one connection, if anybody wants to be shown its lines.
+pub(crate) fn observer(
+    transcript: Option<&Transcript>,
+    endpoint: &Endpoint,
+    address: SocketAddr,
+    started: Instant,
+) -> Option<Observer> {
+    let show = transcript.map(|Transcript(show)| Arc::clone(show));
+    let traced = traced::wants_lines();
+    if show.is_none() && !traced {
+        return None;
+    }
+    let endpoint = Arc::<str>::from(endpoint.to_string());
+    Some(Observer::new(move |line, now| {
+        if traced {
+            traced::line(&endpoint, line);
+        }
+        if let Some(show) = &show {
             show(&TranscriptEntry {
                 at: now.saturating_duration_since(started),
                 endpoint: Arc::clone(&endpoint),
                 address,
                 line: line.clone(),
             });
-        })
-    }
+        }
+    }))
 }
 
 impl fmt::Debug for Transcript {

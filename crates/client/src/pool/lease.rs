@@ -18,6 +18,7 @@ use crate::guard::Guard;
 use crate::message::Message;
 use crate::receipt::Receipt;
 use crate::step::{Due, step};
+use crate::traced;
 use crate::transaction::Settings;
 
 /// A connection of a [`Pool`], which goes back when this is dropped.
@@ -147,6 +148,7 @@ impl<C: Connector> Pool<C> {
             Ok(Err(kind)) | Err(kind) => return Err(self.failed(kind, started)),
         };
         lease.waited = clock::now().saturating_duration_since(started);
+        traced::waited(Phase::Checkout, lease.waited);
         if lease.connection.is_none() {
             lease.dial(guard, bounds).await?;
         }
