@@ -162,7 +162,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
         Some(url) => std::slice::from_ref(url),
         None => arguments.server.as_slice(),
     };
-    if arguments.url.is_none() && servers.iter().any(|server| server.contains("://")) {
+    if url.is_none() && servers.iter().any(|server| server.contains("://")) {
         return Err(usage("a URL goes with --url"));
     }
     // With MX delivery it is never asked for.

@@ -99,6 +99,18 @@ fn a_message_goes_through_each_kind_of_proxy_and_the_proxy_looks_the_name_up() {
 }
 
 #[test]
+fn the_servers_url_in_the_environment_is_used_where_no_server_is_named() {
+    let server = Server::start(&[]);
+    let mut command = postbound(&["send", "--from", "<>", "--to", "you@example.org"]);
+    command
+        .env("POSTBOUND_URL", "smtp://mx.example:25?timeout=2s")
+        .env("POSTBOUND_PROXY", server.url("http"));
+    let (code, text) = run(command);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("accepted by mx.example:25"), "{text}");
+}
+
+#[test]
 fn g9_discreet_a_password_in_a_url_on_the_command_line_is_warned_of() {
     let server = Server::start(&[]);
     let url = server.url("http");
