@@ -131,6 +131,17 @@ class Server:
             )
         return ways
 
+    def extensions(self) -> dict[str, list[str]]:
+        """The same with service extensions in use."""
+        return {
+            "CHUNKING, one chunk": self.at("clear", "--chunking"),
+            "CHUNKING, chunks of 100 octets": self.at("clear", "--chunking=100"),
+            "SMTPUTF8": self.at("clear", "--to", "gr\u00fc\u00dfe@example.org"),
+            "DSN": self.at(
+                "clear", "--notify", "failure,delay", "--ret", "headers", "--envid", "order 4711+1"
+            ),
+        }
+
     mechanisms: list[str] = []
 
 
@@ -182,11 +193,17 @@ service lmtp {{
         daemon(self.home / "output", "dovecot", "-c", self.home / "dovecot.conf")
         listening(self.ports["lmtp"], "Dovecot")
 
+    def extensions(self) -> dict[str, list[str]]:
+        return {}
+
     def stop(self) -> None:
         subprocess.run(["dovecot", "-c", self.home / "dovecot.conf", "stop"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
 
     def ways(self, authority: pathlib.Path) -> dict[str, list[str]]:
-        return {}
+        return {
+            "LMTP": self.at("lmtp", "--lmtp"),
+            "LMTP, CHUNKING": self.at("lmtp", "--lmtp", "--chunking=100"),
+        }
 
 
 class Postfix(Server):
