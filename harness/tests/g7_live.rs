@@ -17,7 +17,8 @@ use proptest::sample::select;
 fn patient_plan() -> impl Strategy<Value = Case> {
     let delay = 0u64..9_000;
     (
-        1u64..400,
+        // Twice this, twice the coalescing and the longest delay are within the limit of 10 s.
+        1u64..300,
         proptest::option::of(1u32..30),
         proptest::option::of(1u64..200),
         proptest::collection::vec(delay, 8),

@@ -88,7 +88,7 @@ fn what_is_wrong_is_said_with_line_and_column() {
     );
     assert!(
         error("postbound-plan v1\nbanner: stall")
-            .starts_with("line 2, column 1: expected a place: link, resolve,")
+            .starts_with("line 2, column 1: expected a place: link, proxy, resolve,")
     );
     assert_eq!(
         error("v1 | rcpt: reply 999 x"),
