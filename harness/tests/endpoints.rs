@@ -216,6 +216,7 @@ fn g1_bounded_one_deadline_for_all_servers_and_an_equal_share_for_each() {
             "the deadline is the call's, not each server's"
         );
         assert_eq!(error.elapsed(), secs(9));
+        assert_eq!(error.earlier().len(), 2, "a server was starved");
         for (earlier, seconds) in error.earlier().iter().zip([3, 3]) {
             assert_eq!(earlier.elapsed(), secs(seconds));
             assert_eq!(
