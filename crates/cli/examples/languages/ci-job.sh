@@ -14,10 +14,10 @@ read -r _ address control <"$log"
 control=${control#control=}
 
 # Nothing is configured: the address says what goes wrong. This server takes the message and never
-# says so (RFC 1047).
+# says so (RFC 1047). The outer limit is for a curl whose own does not end this wait.
 said=0
 printf 'Subject: hello\r\n\r\nworld\r\n' |
-    curl --silent --noproxy '*' --max-time 2 --url "smtp://$address" \
+    timeout 10 curl --silent --noproxy '*' --max-time 2 --url "smtp://$address" \
         --mail-from me@example.net --mail-rcpt lost-reply@example.org --upload-file - || said=$?
 
 messages=$(curl --silent --fail --noproxy '*' "$control/v1/namespaces/main/ledger" | sed 's/.*"messages":\([0-9]*\).*/\1/')

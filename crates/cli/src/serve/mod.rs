@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     /// The port on 127.0.0.1; 0 for any free one
     #[arg(short, long, default_value_t = 2525)]
     port: u16,
-    /// One more listener with the same mailbox: NAME[@PORT]=WHAT, where WHAT is a behaviour or rules
+    /// One more listener with the same mailbox: `NAME[@PORT]=WHAT`, where WHAT is a behaviour or rules
     /// with | between them, as in 'slow@2526=greeting: after 5s'. Without PORT it has any free one.
     /// May be given again
     #[arg(long, value_name = "LISTENER")]
