@@ -13,6 +13,8 @@ use crate::report::{Claim, Report};
 
 /// Turmoil moves a segment each tick, and real sockets have a machine behind them.
 const LONG_MESSAGE: u32 = 50_000;
+/// So many writes are more ticks than a hop or two.
+const MANY_CHUNKS: u32 = 20;
 
 /// When a step happens differs, and nothing else.
 const HOP: &str = "a hop sooner or later: a connection is open after another number of hops";
@@ -89,7 +91,9 @@ pub fn judge(case: &Case, mem: &Report, other: &Report, late: Duration) -> Agree
     let apart = mem.elapsed.abs_diff(other.elapsed);
     // Of the hops before the first command, some networks have one more or two.
     let in_step = apart <= latency(case) * 3 + late;
-    let long = case.octets >= LONG_MESSAGE;
+    // Each chunk may be a write of its own.
+    let chunks = case.chunking.map_or(1, |chunk| case.octets / chunk.max(1));
+    let long = case.octets >= LONG_MESSAGE || chunks >= MANY_CHUNKS;
     let same =
         mem.claim == other.claim && mem.committed == other.committed && mem.intact == other.intact;
     let class = if same {
