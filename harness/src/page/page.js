@@ -17,8 +17,8 @@ const seconds = (us) => (us / 1e6).toFixed(3) + " s";
 const short = (us) => (us >= 99.5e6 ? (us / 1e6).toFixed(0) : us >= 1e6 ? (us / 1e6).toFixed(1) : (us / 1e6).toFixed(2).replace(/^0/, ""));
 const plural = (n, one, many) => `${number(n)} ${n === 1 ? one : many}`;
 const MARKS = { "accepted": ["✓", "accepted"], "not accepted": ["–", "refused"], "ambiguous": ["?", "ambiguous"] };
-const place = (cell) => cell.place + (cell.tls ? ` (${cell.tls})` : "");
-const id = (cell) => [cell.backend, cell.place, cell.fault, cell.tls].filter(Boolean).join("/");
+const place = (cell) => cell.place + (cell.setting ? ` (${cell.setting})` : "");
+const id = (cell) => [cell.backend, cell.place, cell.fault, cell.setting].filter(Boolean).join("/");
 const replay = (cell) => `postbound replay --backend ${cell.backend} '${cell.case.replaceAll("'", "'\\''")}'`;
 
 function table(parent, head, rows, classes = []) {

@@ -6,6 +6,7 @@ use postbound::Security;
 use serde::{Deserialize, Serialize};
 use simnet::{Entry, Event};
 
+use crate::case::Case;
 use crate::matrix::{Cell, Verdict};
 use crate::report::Report;
 
@@ -22,8 +23,8 @@ pub struct CellRecord {
     pub backend: String,
     /// The phase at which the fault strikes, or `link`.
     pub place: String,
-    /// Whether and when the client wants TLS, if it does.
-    pub tls: Option<String>,
+    /// What the row's cells have in common beside the place: TLS, chunks, LMTP, a proxy.
+    pub setting: Option<String>,
     /// The fault's name.
     pub fault: String,
     /// What the fault does.
@@ -161,7 +162,7 @@ impl CellRecord {
         Self {
             backend: cell.backend.name().to_owned(),
             place: cell.place().to_owned(),
-            tls: (cell.case.tls != Security::None).then(|| cell.case.tls.to_string()),
+            setting: setting(&cell.case),
             fault: cell.fault.to_owned(),
             explain: cell.explain.to_owned(),
             harmless: cell.is_harmless(),
@@ -178,7 +179,18 @@ impl CellRecord {
     /// What tells this cell from all others.
     #[must_use]
     pub fn id(&self) -> String {
-        let tls = self.tls.as_deref().unwrap_or_default();
-        [&self.backend, &self.place, &self.fault, tls].join("/")
+        let setting = self.setting.as_deref().unwrap_or_default();
+        [&self.backend, &self.place, &self.fault, setting].join("/")
+    }
+}
+
+/// What tells the case's row from others at the same place, in a word.
+fn setting(case: &Case) -> Option<String> {
+    match (case.tls, case.proxy) {
+        (Security::None, Some(proxy)) => Some(proxy.to_string()),
+        (Security::None, None) if case.chunking.is_some() => Some("chunking".to_owned()),
+        (Security::None, None) if case.lmtp => Some("lmtp".to_owned()),
+        (Security::None, None) => None,
+        (tls, _) => Some(tls.to_string()),
     }
 }

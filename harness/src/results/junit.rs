@@ -50,8 +50,8 @@ pub(super) fn write(results: &Results) -> String {
     for cell in &results.cells {
         tests += 1;
         let class = format!("matrix.{}.{}", cell.backend, cell.place);
-        let name = match &cell.tls {
-            Some(tls) => format!("{} ({tls})", cell.fault),
+        let name = match &cell.setting {
+            Some(setting) => format!("{} ({setting})", cell.fault),
             None => cell.fault.clone(),
         };
         let seconds = cell.ran.as_ref().map_or(0, |ran| ran.elapsed) as f64 / 1e6;
