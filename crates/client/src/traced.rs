@@ -145,11 +145,13 @@ mod off {
         dial
     }
 
-    pub(crate) type Span = ();
+    pub(crate) struct Span;
 
-    pub(crate) const fn transaction_with(_: &str) -> Span {}
+    pub(crate) const fn transaction_with(_: &str) -> Span {
+        Span
+    }
 
-    pub(crate) fn transaction<F: Future>((): Span, transaction: F) -> F {
+    pub(crate) fn transaction<F: Future>(_: Span, transaction: F) -> F {
         transaction
     }
 
