@@ -87,19 +87,24 @@ fn seconds(mut send: impl FnMut() -> Result<(), Failure>) -> Result<f64, Failure
     Ok(median(&mut times))
 }
 
+/// Microseconds of a message over a connection of its own.
+fn message_micros(recipients: usize, octets: usize) -> Result<f64, Failure> {
+    let (runtime, mut connection) = connect()?;
+    let (envelope, message) = (envelope(recipients)?, message(octets));
+    let time = seconds(|| {
+        runtime.block_on(async {
+            let transaction = connection.transaction(&envelope)?;
+            let _ = transaction.send(&message, Bounds::none()).await?;
+            Ok(())
+        })
+    })?;
+    Ok(time * 1e6)
+}
+
 fn recipients() -> Result<Growth, Failure> {
     let mut points = Vec::new();
     for count in [1, 10, 100, 1_000, 10_000] {
-        let (runtime, mut connection) = connect()?;
-        let (envelope, message) = (envelope(count)?, message(1024));
-        let time = seconds(|| {
-            runtime.block_on(async {
-                let transaction = connection.transaction(&envelope)?;
-                let _ = transaction.send(&message, Bounds::none()).await?;
-                Ok(())
-            })
-        })?;
-        points.push((count as f64, time * 1e6));
+        points.push((count as f64, message_micros(count, 1024)?));
     }
     Ok(Growth::new("a message's time by recipients", "µs", points))
 }
@@ -109,16 +114,7 @@ const SIZES: [usize; 6] = [1 << 10, 10 << 10, 100 << 10, 1 << 20, 10 << 20, 100 
 fn octets() -> Result<Growth, Failure> {
     let mut points = Vec::new();
     for size in SIZES {
-        let (runtime, mut connection) = connect()?;
-        let (envelope, message) = (envelope(1)?, message(size));
-        let time = seconds(|| {
-            runtime.block_on(async {
-                let transaction = connection.transaction(&envelope)?;
-                let _ = transaction.send(&message, Bounds::none()).await?;
-                Ok(())
-            })
-        })?;
-        points.push((size as f64, time * 1e6));
+        points.push((size as f64, message_micros(1, size)?));
     }
     Ok(Growth::new("a message's time by octets", "µs", points))
 }
