@@ -1,11 +1,4 @@
 //! What hostile servers do to a client that authenticates, and what it must make of it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that can't be set up has to fail"
-)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

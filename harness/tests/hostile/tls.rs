@@ -1,11 +1,4 @@
 //! The hostile cases at the boundary of TLS: what a client must survive, one test each.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that can't be set up has to fail"
-)]
 
 use std::io;
 use std::net::SocketAddr;
