@@ -6,6 +6,7 @@
     reason = "a test that can't be set up has to fail"
 )]
 
+use postbound_harness::differential::{Agreement, compare};
 use postbound_harness::{Case, arbitrary, property, run};
 use simnet::net::Backend;
 
@@ -72,6 +73,11 @@ fn g10_repeatable_regressions_hold_on_every_network() {
             let case: Case = line
                 .parse()
                 .unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            if run::sansio::can(&case).is_ok() {
+                let without_a_runtime = run::sansio::run(&case);
+                let agreement = compare(&case, &without_a_runtime, &run::mem::run(&case));
+                assert_eq!(agreement, Agreement::Same, "{line}");
+            }
             for backend in Backend::ALL {
                 if backend.can(&case.plan).is_ok() {
                     let (report, tolerance) = run::on(backend, &case);

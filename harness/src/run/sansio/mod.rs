@@ -138,6 +138,7 @@ impl Runner {
             kept,
             now: 0,
             cancelled: false,
+            yielded: false,
             octets_at_cancel: None,
             world: None,
             hash: 0xcbf2_9ce4_8422_2325,
@@ -227,6 +228,8 @@ struct Run<'a> {
     kept: &'a Kept,
     now: Millis,
     cancelled: bool,
+    /// The client has let others in before it was done.
+    yielded: bool,
     octets_at_cancel: Option<u64>,
     world: Option<World<'a>>,
     /// A hash of what was done when.
@@ -330,14 +333,17 @@ impl Run<'_> {
             };
             world.link.to_server.opened_up = false;
             world.server.turn(&mut world.link, self.now);
-            if world.link.to_server.opened_up {
-                // Room for a writer that is blocked: perhaps more to do in this instant.
-                world.link.to_server.opened_up = false;
-                if let Some(result) = self.client(session, message) {
-                    return result;
-                }
+            // Room for a writer that is blocked: perhaps more to do in this instant.
+            let opened_up = std::mem::take(&mut world.link.to_server.opened_up);
+            if opened_up
+                && !self.yielded
+                && let Some(result) = self.client(session, message)
+            {
+                return result;
             }
-            self.advance(session.deadline());
+            if !self.yielded {
+                self.advance(session.deadline());
+            }
         }
     }
 
@@ -394,7 +400,8 @@ impl Run<'_> {
             {}
             session.cancel(instant(self.now));
         }
-        loop {
+        self.yielded = false;
+        for _ in 0..ROUNDS {
             if session.is_over() {
                 return session.take_result();
             }
@@ -411,6 +418,8 @@ impl Run<'_> {
                 session.expire(now);
             }
         }
+        self.yielded = true;
+        None
     }
 
     /// Takes in what has arrived, once.
