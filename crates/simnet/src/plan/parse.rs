@@ -181,6 +181,7 @@ impl<'a> Cursor<'a> {
         const EXPECTED: &str = "a number from 1 to 250, or v4 and v6 for up to 250 addresses";
         let mut families = Vec::new();
         loop {
+            self.blanks();
             let before = self.at;
             match self.word() {
                 "v4" => families.push(Family::V4),
@@ -190,7 +191,10 @@ impl<'a> Cursor<'a> {
                     self.at = before;
                     return match self.number::<u16>(EXPECTED)? {
                         count @ 1..=250 => Ok(ResolveFault::Addresses(count)),
-                        count => self.back(&count.to_string(), EXPECTED),
+                        _ => {
+                            self.at = before;
+                            self.fail(EXPECTED)
+                        }
                     };
                 }
                 word => return self.back(word, "v4, v6 or the end of the rule"),
@@ -216,6 +220,7 @@ impl<'a> Cursor<'a> {
 
     /// How mail data is taken in, or nothing: a reply to one of its chunks.
     fn intake(&mut self, numbered: bool) -> Result<Option<Rule>, PlanError> {
+        self.blanks();
         let start = self.at;
         let word = self.word();
         if numbered && matches!(word, "stop" | "trickle" | "interrupt") {

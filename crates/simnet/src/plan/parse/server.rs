@@ -11,6 +11,8 @@ impl Cursor<'_> {
     pub(super) fn server(&mut self, phase: Option<Phase>) -> Result<ServerFault, PlanError> {
         let (mut say, mut pace, mut then, mut commit) = (None, None, None, false);
         loop {
+            self.blanks();
+            let start = self.at;
             let word = self.word();
             let repeated = match word {
                 "normal" => say.replace(Say::Normal).is_some(),
@@ -45,10 +47,8 @@ impl Cursor<'_> {
                 _ => return self.back(word, CLAUSES),
             };
             if repeated {
-                return self.back(
-                    word,
-                    "one clause each of what is said, how fast, and what comes then",
-                );
+                self.at = start;
+                return self.fail("one clause each of what is said, how fast, and what comes then");
             }
             self.blanks();
             if !self.rest().starts_with(';') {
@@ -77,9 +77,12 @@ impl Cursor<'_> {
     }
 
     pub(super) fn reply(&mut self) -> Result<Say, PlanError> {
+        self.blanks();
+        let start = self.at;
         let code = self.number::<u16>("a reply code from 200 to 559")?;
         if proto::ReplyCode::new(code).is_none() {
-            return self.back(&code.to_string(), "a reply code from 200 to 559");
+            self.at = start;
+            return self.fail("a reply code from 200 to 559");
         }
         self.blanks();
         if self.rest().starts_with('"') {

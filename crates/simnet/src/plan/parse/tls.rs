@@ -36,8 +36,8 @@ impl Cursor<'_> {
                 self.keyword("after")?;
                 let word = self.word();
                 match word.parse() {
-                    Ok(octets) => TlsFault::Drop(octets),
-                    Err(_) => return self.back(word, "a number of octets"),
+                    Ok(octets) if !word.starts_with('+') => TlsFault::Drop(octets),
+                    _ => return self.back(word, "a number of octets"),
                 }
             }
             "certificate" => {
