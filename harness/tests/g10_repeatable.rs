@@ -8,6 +8,7 @@
 
 use postbound_harness::differential::{Agreement, compare};
 use postbound_harness::{Case, arbitrary, property, run};
+use proptest::prop_oneof;
 use simnet::net::Backend;
 
 #[test]
@@ -46,7 +47,12 @@ fn g10_repeatable_the_same_case_twice_on_turmoil_leaves_the_same_trace() {
 
 #[test]
 fn g10_repeatable_a_case_is_the_line_that_it_prints() {
-    property(2_000, arbitrary::case(), |case| {
+    let any = prop_oneof![
+        arbitrary::case(),
+        arbitrary::auth_case(),
+        arbitrary::proxy_case()
+    ];
+    property(3_000, any, |case| {
         let line = case.to_string();
         match line.parse::<Case>() {
             Ok(again) if again == *case => Ok(()),

@@ -10,9 +10,10 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use postbound_harness::differential::Agreement;
-use postbound_harness::{arbitrary, property, referee, run};
+use postbound_harness::{Case, arbitrary, property, referee, run};
 use proptest::strategy::{Strategy, ValueTree};
 use simnet::net::Backend;
 
@@ -84,4 +85,34 @@ fn referee_turmoil_tells_the_same_story() {
 fn referee_real_sockets_tell_the_same_story() {
     // Most of a case's real time is waiting.
     referee(Backend::Loopback, 160, 16);
+}
+
+#[test]
+fn g4_honest_a_refusal_in_the_middle_of_a_long_message_ends_the_writing_on_real_sockets_too() {
+    // Ten megabytes against small buffers: most of it is still to be written when the server speaks.
+    for then in ["", "; stall"] {
+        for code in [421, 451, 552] {
+            let case: Case = format!(
+                "timeout=20s octets=10000000 -- v1 | link: window 4096 | data-block: interrupt after 65536; reply {code} no{then}"
+            )
+            .parse()
+            .unwrap();
+            let report = run::loopback::run(&case);
+            let violations = report.violations(&case, run::loopback::TOLERANCE);
+            assert_eq!(violations, [], "{case}");
+            assert_eq!(
+                report.claim.to_string(),
+                format!("not accepted, refused at data-block ({code})"),
+                "{case}\n{}",
+                report.events
+            );
+            assert_eq!(report.committed, 0);
+            // It does not wait for a limit, nor until all is written.
+            assert!(
+                report.elapsed < Duration::from_secs(10),
+                "{case}: {:?}",
+                report.elapsed
+            );
+        }
+    }
 }
