@@ -19,6 +19,7 @@ pub mod oracle;
 pub mod page;
 pub mod property;
 pub mod referee;
+pub mod replay;
 pub mod report;
 pub mod results;
 pub mod run;

@@ -70,7 +70,10 @@ pub fn property<T: Debug + Display>(
     match result {
         Ok(()) => {}
         Err(TestError::Fail(why, case)) => {
-            panic!("{why}\n  seed {seed}; replay: postbound replay '{case}'")
+            panic!(
+                "{why}\n  seed {seed}; replay: {}",
+                crate::replay::line(&case)
+            )
         }
         Err(TestError::Abort(why)) => panic!("given up: {why}"),
     }

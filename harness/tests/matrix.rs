@@ -6,7 +6,7 @@
     reason = "a test that can't be set up has to fail"
 )]
 
-use postbound_harness::{Matrix, matrix::Verdict};
+use postbound_harness::{Matrix, matrix::Verdict, replay};
 use simnet::net::Backend;
 
 fn holds_on(backend: Backend) {
@@ -18,9 +18,9 @@ fn holds_on(backend: Backend) {
             Verdict::Broken(report, violations) => {
                 let lines: Vec<_> = violations.iter().map(ToString::to_string).collect();
                 broken.push(format!(
-                    "{cell}: {}\n  replay: postbound replay --backend {backend} '{}'\n{}",
+                    "{cell}: {}\n  replay: {}\n{}",
                     lines.join("; "),
-                    cell.case,
+                    replay::line_on(backend, &cell.case),
                     report.events
                 ));
             }

@@ -93,10 +93,9 @@ pub(crate) fn matrix(backends: &[Backend], each: impl Fn(&Cell, &Verdict)) -> Sh
                 row.broken += 1;
                 let what: Vec<_> = violations.iter().map(ToString::to_string).collect();
                 broken.push(format!(
-                    "{cell}: {}\n  replay: postbound replay --backend {} '{}'\n{}",
+                    "{cell}: {}\n  replay: {}\n{}",
                     what.join("; "),
-                    cell.backend,
-                    cell.case,
+                    harness::replay::line_on(cell.backend, &cell.case),
                     report.events
                 ));
             }
@@ -165,6 +164,7 @@ pub(crate) fn matrix(backends: &[Backend], each: impl Fn(&Cell, &Verdict)) -> Sh
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
+    arguments.files.check()?;
     if !arguments.merge.is_empty() {
         let results = results::merge(&arguments.merge)?;
         summary(&results);
@@ -232,10 +232,7 @@ fn summary(results: &Results) {
     }
     for broken in &results.broken {
         let what = broken.violations.join("; ");
-        eprintln!(
-            "BROKEN {what}\n  replay: postbound replay '{}'",
-            broken.case
-        );
+        eprintln!("BROKEN {what}\n  replay: {}", broken.replay());
     }
 }
 

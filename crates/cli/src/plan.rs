@@ -88,7 +88,7 @@ fn read(argument: &str) -> Result<Plan, Stop> {
         .iter()
         .any(|begin| text.starts_with(begin));
     if !whole && !text.contains(':') {
-        let why = format!("there is no file {argument}, and it is no rule: PLACE: CLAUSES");
+        let why = format!("there is no file {argument:?}, and it is no rule: PLACE: CLAUSES");
         return Err(Stop::new(exit::INPUT, why));
     }
     let plan = if whole {
@@ -216,6 +216,10 @@ fn list(only: Option<&str>) -> Result<(), Stop> {
                 Ok(_) => "nothing is known of it".to_owned(),
             };
             return Err(Stop::new(exit::USAGE, why));
+        }
+        if places.iter().all(|(_, faults)| faults.is_empty()) {
+            println!("# {only}: the client waits for itself, and nobody can make it go wrong");
+            return Ok(());
         }
     }
     println!("# times are for a client whose limits are about 10s");

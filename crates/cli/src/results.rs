@@ -1,6 +1,7 @@
 //! Where the matrix's results go: a page, JSON and JUnit, and several files merged into one.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -29,6 +30,25 @@ impl Files {
         matches!(self.json, Some(None))
     }
 
+    /// Whether what was asked for can be written, as far as one can tell beforehand: an hour's results
+    /// are not to be lost to a folder that is not there.
+    pub(crate) fn check(&self) -> Result<(), Stop> {
+        let json = self.json.as_ref().and_then(Option::as_deref);
+        let files = [json, self.junit.as_deref(), self.report.as_deref()];
+        for path in files.into_iter().flatten() {
+            let folder = match path.parent() {
+                Some(folder) if !folder.as_os_str().is_empty() => folder,
+                _ => Path::new("."),
+            };
+            let writable = match path.exists() {
+                true => OpenOptions::new().append(true).open(path).map(drop),
+                false => fs::read_dir(folder).map(drop),
+            };
+            writable.map_err(|error| unwritable(path, &error))?;
+        }
+        Ok(())
+    }
+
     /// Writes what was asked for.
     pub(crate) fn write(&self, results: &Results) -> Result<(), Stop> {
         let json = self.json.as_ref().and_then(Option::as_deref);
@@ -52,10 +72,12 @@ impl Files {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Stop> {
-    fs::write(path, text).map_err(|error| {
-        let path = path.display();
-        Stop::new(exit::OUTPUT, format!("{path} can't be written: {error}"))
-    })
+    fs::write(path, text).map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Stop {
+    let path = path.display();
+    Stop::new(exit::OUTPUT, format!("{path} can't be written: {error}"))
 }
 
 /// Reads what `option` of `postbound matrix` wrote.

@@ -59,7 +59,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_parser = duration, value_name = "TIME")]
     deadline: Option<Duration>,
     /// Keep this much of the deadline for the final reply, or stop before it is ambiguous
-    #[arg(long, value_parser = duration, default_value = "0ms", value_name = "TIME")]
+    #[arg(long, value_parser = duration, default_value = "0ms", value_name = "TIME", requires = "deadline")]
     reserve: Duration,
     /// Wait this much longer for the final reply after a cancellation or an expiry
     #[arg(long, value_parser = duration, default_value = "0ms", value_name = "TIME")]

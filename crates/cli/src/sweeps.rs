@@ -424,10 +424,7 @@ fn show(state: &State) {
     }
     for broken in state.broken.values() {
         let what = broken.violations.join("; ");
-        eprintln!(
-            "BROKEN {what}\n  replay: postbound replay '{}'",
-            broken.case
-        );
+        eprintln!("BROKEN {what}\n  replay: {}", broken.replay());
     }
 }
 

@@ -332,6 +332,52 @@ fn wrong_usage_is_answered_with_the_thing_the_place_and_the_remedy() {
             "/nowhere/at/all.eml",
         ),
         (plain(&["serve", "--rule", "rcpt: dance"]), 64, "expected"),
+        (plain(&["serve", "--rule", ""]), 64, "expected a rule"),
+        (
+            plain(&["serve", "--rule", "tls-handshake: stall"]),
+            64,
+            "would never strike: the double does no TLS",
+        ),
+        (
+            plain(&["serve", "--rule", "proxy: request half"]),
+            64,
+            "would never strike: there is no proxy",
+        ),
+        (
+            plain(&[
+                "serve",
+                "--port",
+                "0",
+                "--auth",
+                "PLAIN,MAGIC",
+                "--auth-user",
+                "me",
+            ]),
+            64,
+            "\"MAGIC\" is no mechanism",
+        ),
+        (send(&["--reserve", "5s"]), 64, "--deadline"),
+        (
+            send(&["--ehlo", ""]),
+            64,
+            "the name is empty; write a domain",
+        ),
+        (plain(&["plan", "explain", ""]), 66, "no file \"\""),
+        (
+            plain(&["plan", "list", "checkout"]),
+            0,
+            "the client waits for itself",
+        ),
+        (
+            plain(&["replay", "--backend", "ether", "timeout=2s -- v1"]),
+            64,
+            "mem, turmoil and loopback, and sans-io",
+        ),
+        (
+            plain(&["replay", "--backend", "sans-io", "tls=implicit -- v1"]),
+            64,
+            "sans-io does not know every setting",
+        ),
         (plain(&["serve", "--plan", plan]), 64, "line 2, column 13"),
         (plain(&["plan", "check", plan]), 64, "line 2, column 13"),
         (plain(&["plan", "list", "banner"]), 64, "is not a phase"),
@@ -368,6 +414,24 @@ fn a_case_is_replayed_from_its_line() {
     );
     assert!(text.contains("every guarantee holds"));
     assert_eq!(said(&run(&["replay", case])).1, text, "not the same twice");
+    for backend in ["sans-io", "turmoil", "loopback"] {
+        let (code, text) = said(&run(&["replay", "--backend", backend, case]));
+        assert_eq!(code, 0, "{backend}: {text}");
+        assert!(text.contains("ambiguous, timed-out"), "{backend}: {text}");
+    }
+}
+
+#[test]
+fn results_that_can_t_be_written_are_missed_before_the_hour_and_not_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().to_str().unwrap();
+    for option in ["--report", "--junit", "--json"] {
+        for path in [here, "/nowhere/at/all"] {
+            let (code, text) = said(&run(&["matrix", option, path]));
+            assert_eq!(code, 74, "{option} {path}: {text}");
+            assert!(text.contains(path) && !text.contains("held"), "{text}");
+        }
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub struct ReversePath(String);
 /// let refused = "you@example.org\r\nDATA".parse::<ForwardPath>().unwrap_err();
 /// assert_eq!(
 ///     refused.to_string(),
-///     "column 16: a control character (U+000D) can't stand in a path; remove it"
+///     "column 16: a control character (U+000D) can't stand here; remove it"
 /// );
 /// # Ok::<(), postbound_proto::PathError>(())
 /// ```
@@ -64,6 +64,7 @@ enum What {
     Control(char),
     Character(char),
     Empty(&'static str),
+    NoName,
     TooLong(&'static str, usize),
     NoDomain,
     SourceRoute,
@@ -88,7 +89,7 @@ impl fmt::Display for PathError {
         match &self.what {
             What::Control(c) => write!(
                 f,
-                "a control character (U+{:04X}) can't stand in a path; remove it",
+                "a control character (U+{:04X}) can't stand here; remove it",
                 u32::from(*c)
             ),
             What::Character(c) => write!(
@@ -96,6 +97,9 @@ impl fmt::Display for PathError {
                 "{c:?} can't stand here; quote a local part that needs it, write a domain with letters, digits, hyphens and dots"
             ),
             What::Empty(part) => write!(f, "{part} is empty; write local-part@domain"),
+            What::NoName => f.write_str(
+                "the name is empty; write a domain, or an address literal such as [192.0.2.1]",
+            ),
             What::TooLong(part, most) => write!(f, "{part} has more than {most} octets"),
             What::NoDomain => f.write_str("there is no domain; write local-part@domain"),
             What::SourceRoute => {
@@ -376,6 +380,9 @@ impl FromStr for EhloName {
 
     /// US-ASCII only: EHLO comes before any extension could be in force.
     fn from_str(text: &str) -> Result<Self, PathError> {
+        if text.is_empty() {
+            return Cursor::new(text, 0).error(What::NoName);
+        }
         refuse_controls(text)?;
         if let Some((at, c)) = text.char_indices().find(|(_, c)| !c.is_ascii()) {
             return Cursor::new(text, at).error(What::Character(c));

@@ -69,11 +69,11 @@ fn a_domain_alone_takes_its_ascii_form() {
 fn wrong_paths_are_answered_with_place_and_remedy() {
     assert_eq!(
         why("a@b\r\nDATA"),
-        "column 4: a control character (U+000D) can't stand in a path; remove it"
+        "column 4: a control character (U+000D) can't stand here; remove it"
     );
     assert_eq!(
         why("\"a\nb\"@c"),
-        "column 3: a control character (U+000A) can't stand in a path; remove it"
+        "column 3: a control character (U+000A) can't stand here; remove it"
     );
     assert!(why("a b@c").starts_with("column 2: ' ' can't stand here"));
     assert!(why("@a,@b:c@d").contains("source routes are obsolete"));

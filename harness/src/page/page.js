@@ -19,7 +19,8 @@ const plural = (n, one, many) => `${number(n)} ${n === 1 ? one : many}`;
 const MARKS = { "accepted": ["✓", "accepted"], "not accepted": ["–", "refused"], "ambiguous": ["?", "ambiguous"] };
 const place = (cell) => cell.place + (cell.setting ? ` (${cell.setting})` : "");
 const id = (cell) => [cell.backend, cell.place, cell.fault, cell.setting].filter(Boolean).join("/");
-const replay = (cell) => `postbound replay --backend ${cell.backend} '${cell.case.replaceAll("'", "'\\''")}'`;
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+const replay = (cell) => `postbound replay --backend ${cell.backend} ${quoted(cell.case)}`;
 
 function table(parent, head, rows, classes = []) {
   const line = (tag, row) => el("tr", {}, ...row.map((value, i) => {
@@ -56,7 +57,7 @@ if (closest) $("figures").append(figure(Math.round(100 * closest.ran.elapsed / c
 $("figures").append(figure(number(sum(ran, (c) => c.ran.outcome === "ambiguous" ? 1 : 0)), "calls ended as ambiguous, each between the end of mail data and its reply"));
 
 // What is broken.
-const brokenOnes = [...brokenCells.map((c) => ({ what: c.violations, where: `${c.backend}, ${place(c)}: ${c.fault}`, line: replay(c) })), ...results.broken.map((b) => ({ what: b.violations, where: b.backend, line: `postbound replay '${b.case}'` }))];
+const brokenOnes = [...brokenCells.map((c) => ({ what: c.violations, where: `${c.backend}, ${place(c)}: ${c.fault}`, line: replay(c) })), ...results.broken.map((b) => ({ what: b.violations, where: b.backend, line: replay(b) }))];
 if (brokenOnes.length) {
   $("broken").hidden = false;
   $("broken-list").append(...brokenOnes.map((b) => el("div", { class: "broken-case" }, el("strong", {}, b.where), el("div", {}, b.what.join("; ")), el("code", {}, b.line))));

@@ -57,10 +57,7 @@ pub(super) fn write(results: &Results) -> String {
         let seconds = cell.ran.as_ref().map_or(0, |ran| ran.elapsed) as f64 / 1e6;
         let inside = if !cell.violations.is_empty() {
             failures += 1;
-            let replay = format!(
-                "postbound replay --backend {} '{}'",
-                cell.backend, cell.case
-            );
+            let replay = crate::replay::line_on(&cell.backend, &cell.case);
             failure(&cell.violations.join("; "), &replay)
         } else if let Some(why) = &cell.skipped {
             skipped += 1;

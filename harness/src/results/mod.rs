@@ -154,6 +154,12 @@ impl Results {
 }
 
 impl BrokenCase {
+    /// What to type to run it again.
+    #[must_use]
+    pub fn replay(&self) -> String {
+        crate::replay::line_on(&self.backend, &self.case)
+    }
+
     /// A case on a network, and what it broke.
     #[must_use]
     pub fn new(backend: &str, case: &impl ToString, violations: &[crate::Violation]) -> Self {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use postbound::sasl::Mechanism;
 use simnet::behaviour::ServerTls;
 use simnet::net::can_serve;
 use simnet::plan::{Certificate, Rule, TlsFault};
@@ -139,6 +140,10 @@ fn plan(arguments: &Arguments) -> Result<Plan, Stop> {
                         ),
                     )
                 })?;
+        if more.rules.is_empty() {
+            let why = format!("--rule {rule:?}: expected a rule, such as 'rcpt: stall'");
+            return Err(Stop::new(exit::USAGE, why));
+        }
         plan.rules.extend(more.rules);
     }
     for name in &arguments.behaviour {
@@ -149,7 +154,23 @@ fn plan(arguments: &Arguments) -> Result<Plan, Stop> {
             .push(Rule::Tls(TlsFault::Certificate(certificate)));
     }
     possible(&plan)?;
+    strikes(arguments, &plan)?;
     Ok(plan)
+}
+
+/// Refuses a rule that would never strike, because what it is about is not there.
+fn strikes(arguments: &Arguments, plan: &Plan) -> Result<(), Stop> {
+    let tls = mode(arguments)?.is_some();
+    for rule in &plan.rules {
+        let missing = match rule {
+            Rule::Tls(_) if !tls => "the double does no TLS; give --tls starttls or implicit",
+            Rule::Proxy(_) if !arguments.proxy => "there is no proxy; give --proxy",
+            _ => continue,
+        };
+        let why = format!("`{rule}` would never strike: {missing}");
+        return Err(Stop::new(exit::USAGE, why));
+    }
+    Ok(())
 }
 
 /// Refuses what real sockets, or a server at all, can't do.
@@ -179,6 +200,10 @@ fn script(arguments: &Arguments) -> Result<Script, Stop> {
     };
     script.lmtp = arguments.lmtp;
     if let (Some(mechanisms), Some(user)) = (&arguments.auth, &arguments.auth_user) {
+        for mechanism in mechanisms.split(',') {
+            let known = mechanism.parse::<Mechanism>();
+            known.map_err(|why| Stop::new(exit::USAGE, format!("--auth: {why}")))?;
+        }
         let mechanisms = mechanisms.replace(',', " ").to_ascii_uppercase();
         return Ok(script.with_auth(&mechanisms, Account::new(user, password()?)));
     }
