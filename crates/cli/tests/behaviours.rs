@@ -80,7 +80,10 @@ fn what_is_wrong_is_said_with_its_place_and_what_there_is() {
             ["plan", "explain", "rcpt: stal"],
             "line 1, column 7: expected",
         ),
-        (["plan", "explain", "no-such-file"], "no file no-such-file"),
+        (
+            ["plan", "explain", "no-such-file"],
+            "no file \"no-such-file\"",
+        ),
         (
             ["serve", "--behaviour", "lost-replay"],
             "there are lost-reply",
