@@ -8,6 +8,8 @@
 
 use std::error::Error as _;
 use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -15,8 +17,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use postbound::{
-    Bounds, CancellationToken, Client, Error, FailureKind, Outcome, Phase, Proxy, ProxyError,
-    Security, Tls,
+    Bounds, CancellationToken, Client, Connector, Endpoint, Envelope, Error, FailureKind, Outcome,
+    Phase, Proxy, ProxyError, Retry, Security, Tls,
 };
 use postbound_harness::case::{SECRET, USER, client_config};
 use postbound_harness::{Case, arbitrary, keeps, property, run};
@@ -24,6 +26,7 @@ use simnet::net::mem::Network;
 use simnet::plan::ProxyKind;
 use simnet::plan::vocabulary::proxy_faults;
 use simnet::{Double, Event, Front, Plan};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 fn case(text: &str) -> Case {
     text.parse()
@@ -39,7 +42,10 @@ fn connect_error(text: &str) -> Error {
 
 fn proxy_error(error: &Error) -> Option<ProxyError> {
     let attempt = error.attempts().last()?.error.as_ref()?;
-    attempt.get_ref()?.downcast_ref().copied()
+    let tried = attempt.get_ref()?.downcast_ref().copied();
+    // It is the call's cause, too, and not hidden by what it comes in.
+    assert_eq!(error.source()?.downcast_ref().copied(), tried);
+    tried
 }
 
 /// Where the proxy was asked to go.
@@ -135,6 +141,7 @@ fn a_proxy_that_refuses_says_so_in_the_error() {
         ("socks5", "auth refuse 1; close", ProxyError::Credentials),
         ("socks5", "request refuse 5; close", ProxyError::Reply(5)),
         ("socks5", "request refuse 4; stall", ProxyError::Reply(4)),
+        ("socks5", "request refuse 2; close", ProxyError::Reply(2)),
         ("http", "request refuse 407; stall", ProxyError::Status(407)),
         ("http", "request refuse 503; close", ProxyError::Status(503)),
         ("http", "request refuse 302; close", ProxyError::Status(302)),
@@ -178,6 +185,142 @@ fn credentials_that_the_proxy_does_not_know_and_none_where_it_wants_some() {
                 .await
                 .unwrap_err();
             assert_eq!(proxy_error(&error), Some(expected));
+        });
+    }
+}
+
+/// Says these octets after each request of the client's, and is silent then.
+#[derive(Clone, Debug)]
+struct Says(Vec<Vec<u8>>);
+
+impl Connector for Says {
+    type Stream = DuplexStream;
+
+    async fn resolve(&self, _host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(vec![([192, 0, 2, 1], port).into()])
+    }
+
+    async fn connect(&self, _addr: SocketAddr) -> io::Result<DuplexStream> {
+        let (near, mut far) = duplex(1024);
+        let Self(answers) = self.clone();
+        tokio::spawn(async move {
+            for answer in answers {
+                assert!(far.read(&mut [0; 1024]).await.unwrap() > 0);
+                far.write_all(&answer).await.unwrap();
+            }
+            // Until the client leaves.
+            while far.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {}
+        });
+        Ok(near)
+    }
+}
+
+fn through(answers: &[&[u8]]) -> Error {
+    run::paused(async {
+        let says = Says(answers.iter().map(|answer| answer.to_vec()).collect());
+        let proxy = Proxy::socks5("p.example", 1080).unwrap();
+        let client = Client::builder("mx.example", 25)
+            .connector(says)
+            .proxy(proxy.clear_text_credentials(USER, SECRET).unwrap())
+            .build()
+            .unwrap();
+        client.connect(Duration::from_secs(1)).await.unwrap_err()
+    })
+}
+
+#[test]
+fn a_socks_proxy_that_says_no_in_two_octets_is_heard_at_once() {
+    let error = through(&[&[5, 0], &[5, 2]]);
+    assert_eq!(proxy_error(&error), Some(ProxyError::Reply(2)));
+    assert_eq!(error.elapsed(), Duration::ZERO);
+}
+
+#[test]
+fn the_answer_to_credentials_may_have_the_version_of_socks() {
+    for version in [1, 5] {
+        let error = through(&[&[5, 2], &[version, 0], &[5, 2]]);
+        assert_eq!(proxy_error(&error), Some(ProxyError::Reply(2)));
+        let error = through(&[&[5, 2], &[version, 1]]);
+        assert_eq!(proxy_error(&error), Some(ProxyError::Credentials));
+    }
+    let error = through(&[&[5, 2], &[4, 0]]);
+    assert_eq!(proxy_error(&error), Some(ProxyError::Protocol));
+}
+
+/// A double behind a proxy that answers so, with an attempt more and another server, both through it.
+fn again_and_elsewhere(kind: &str, rule: &str) -> (Error, u32) {
+    run::paused(async {
+        let plan: Plan = format!("v1 | proxy: request {rule}").parse().unwrap();
+        let network = Network::new(Double::new(plan).behind(Front::open()));
+        let proxy = match kind {
+            "http" => Proxy::http("p.example", 3128),
+            _ => Proxy::socks5("p.example", 1080),
+        };
+        let client = Client::builder("mx.example", 25)
+            .endpoint(Endpoint::new("mx2.example", 465).unwrap().priority(1))
+            .retry(Retry::attempts(2))
+            .connector(network.connector())
+            .proxy(proxy.unwrap())
+            .build()
+            .unwrap();
+        let envelope = Envelope::new(
+            "a@example.org".parse().unwrap(),
+            ["b@example.org".parse().unwrap()],
+        );
+        let message = "Subject: x\r\n\r\ny\r\n";
+        let error = client
+            .send(&envelope.unwrap(), message, Bounds::none())
+            .await
+            .unwrap_err();
+        (error, network.double().ledger().connections())
+    })
+}
+
+#[test]
+fn a_proxys_word_for_good_is_not_asked_for_again_and_its_rules_only_for_another_server() {
+    for (kind, rule, permanent, connections) in [
+        // Twice each of the two servers.
+        ("socks5", "refuse 4; close", false, 4),
+        ("socks5", "refuse 1; close", false, 4),
+        ("http", "refuse 503; close", false, 4),
+        ("http", "refuse 429; close", false, 4),
+        ("http", "refuse 408; close", false, 4),
+        // Each once.
+        ("socks5", "refuse 2; close", true, 2),
+        ("http", "refuse 403; close", true, 2),
+        ("http", "refuse 404; close", true, 2),
+        // One.
+        ("socks5", "refuse 7; close", true, 1),
+        ("http", "refuse 407; close", true, 1),
+    ] {
+        let (error, count) = again_and_elsewhere(kind, rule);
+        assert_eq!(error.is_permanent(), permanent, "{rule}: {error}");
+        assert_eq!(error.is_transient(), !permanent, "{rule}: {error}");
+        assert_eq!(count, connections, "{rule}: {error}");
+    }
+}
+
+#[test]
+fn a_proxys_addresses_race_whoever_looks_the_server_up() {
+    let socks = || Proxy::socks5("proxy.example", 1080).unwrap();
+    for (proxy, host) in [
+        (socks(), "mx.example"),
+        (socks().resolve_locally(), "mx.example"),
+        (socks(), "192.0.2.7"),
+    ] {
+        run::paused(async {
+            let plan: Plan = "v1 | resolve: addresses 2 | connect#1: blackhole"
+                .parse()
+                .unwrap();
+            let network = Network::new(Double::new(plan).behind(Front::open()));
+            let client = Client::builder(host, 25)
+                .connector(network.connector())
+                .proxy(proxy);
+            let connection = client.build().unwrap().connect(Bounds::none()).await;
+            let timings = *connection.unwrap().timings();
+            let spent = timings.of(Phase::Connect).unwrap();
+            let delay = Duration::from_millis(250);
+            assert!(spent >= delay && spent < 2 * delay, "{host}: {spent:?}");
         });
     }
 }

@@ -74,4 +74,24 @@ impl Connector for Network {
             Self::Proxied(proxied) => proxied.connect_to(host, port, addr).await,
         }
     }
+
+    fn relay(&self, host: &str) -> Option<(&str, u16)> {
+        match self {
+            Self::Straight(tcp) => tcp.relay(host),
+            Self::Proxied(proxied) => proxied.relay(host),
+        }
+    }
+
+    async fn connect_by(
+        &self,
+        relay: SocketAddr,
+        host: &str,
+        port: u16,
+        addr: SocketAddr,
+    ) -> io::Result<TcpStream> {
+        match self {
+            Self::Straight(tcp) => tcp.connect_by(relay, host, port, addr).await,
+            Self::Proxied(proxied) => proxied.connect_by(relay, host, port, addr).await,
+        }
+    }
 }

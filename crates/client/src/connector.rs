@@ -62,4 +62,31 @@ pub trait Connector: Send + Sync {
         let _ = (host, port);
         self.connect(addr)
     }
+
+    /// The host and port that is connected to in the place of `host`, where that is then named to it
+    /// by an address: a proxy. The client looks it up, too, and lets the addresses of both race.
+    /// Default: none.
+    fn relay(&self, host: &str) -> Option<(&str, u16)> {
+        let _ = host;
+        None
+    }
+
+    /// The same as [`connect_to`](Self::connect_to) by this address of the [`relay`](Self::relay);
+    /// called only if there is one. Default: [`connect_to`](Self::connect_to).
+    ///
+    /// # Errors
+    /// Whatever the network reports.
+    ///
+    /// # Cancel safety
+    /// Must be safe to drop at any point; a half-open connection is then closed.
+    fn connect_by(
+        &self,
+        relay: SocketAddr,
+        host: &str,
+        port: u16,
+        addr: SocketAddr,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+        let _ = relay;
+        self.connect_to(host, port, addr)
+    }
 }

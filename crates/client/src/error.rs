@@ -9,6 +9,8 @@ use proto::{
     Failure, FailureKind, Limit, Outcome, Phase, Recipient, Reply, ReplyCode, Timings, Unsupported,
 };
 
+use crate::proxy::ProxyError;
+
 /// A failed call.
 ///
 /// It says the phase, what happened, and what became of the message, which decides whether it may
@@ -221,8 +223,9 @@ impl Error {
         *self.kind() == FailureKind::Refused
     }
 
-    /// Whether the same call would fail again however often it is made: a 5yz reply, or a message
-    /// that the server can't take or that can't be sent as it is. See
+    /// Whether the same call would fail again however often it is made: a 5yz reply, a proxy that
+    /// refuses for good ([`ProxyError::is_permanent`]), or a message that the server can't take or
+    /// that can't be sent as it is. See
     /// [`is_refused`](Self::is_refused) for an example.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
@@ -232,6 +235,7 @@ impl Error {
             FailureKind::Unsupported(what) => *what != Unsupported::StartTls,
             FailureKind::Message(_) | FailureKind::Path(_) | FailureKind::Domain(_) => true,
             FailureKind::Auth(error) => error.is_callers(),
+            FailureKind::Broken => self.proxy().is_some_and(|proxy| proxy.is_permanent()),
             _ => false,
         }
     }
@@ -256,7 +260,8 @@ impl Error {
         let may_help = match self.kind() {
             FailureKind::Refused => !self.is_permanent(),
             FailureKind::TimedOut(limit) => matches!(limit, Limit::Phase(_) | Limit::Share(_)),
-            FailureKind::Protocol(_) | FailureKind::Closed | FailureKind::Broken => true,
+            FailureKind::Protocol(_) | FailureKind::Closed => true,
+            FailureKind::Broken => !self.is_permanent(),
             _ => false,
         };
         may_help && self.outcome() == Outcome::NotAccepted
@@ -303,6 +308,16 @@ impl Error {
                         .enhanced()
                         .is_some_and(|status| status.to_string() == "4.7.1")
             })
+    }
+
+    /// Why a proxy opened no tunnel, if that is what happened.
+    fn proxy(&self) -> Option<ProxyError> {
+        ProxyError::within(self.0.cause.as_ref()?)
+    }
+
+    /// Whether a proxy forbids this server and may allow another one.
+    pub(crate) fn is_forbidden_by_proxy(&self) -> bool {
+        self.proxy().is_some_and(|proxy| proxy.forbids_server())
     }
 
     /// Whether there is no TLS where there has to be.
@@ -383,9 +398,12 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match (&self.0.cause, &self.0.failure.kind) {
-            // An error of TLS comes wrapped; the wrapping says nothing of its own.
+            // An error of TLS or of a proxy comes wrapped; the wrapping says nothing of its own, and
+            // would leave what is in it out.
             (Some(cause), _) => match cause.get_ref() {
-                Some(inner) if inner.is::<rustls::Error>() => Some(inner),
+                Some(inner) if inner.is::<rustls::Error>() || inner.is::<ProxyError>() => {
+                    Some(inner)
+                }
                 _ => Some(cause),
             },
             (None, FailureKind::Protocol(proto::ProtocolError::Reply(error))) => Some(error),

@@ -91,7 +91,8 @@ impl<C: Connector> Client<C> {
             }
             // A 5yz is what the next one would say, too. Where one endpoint requires TLS all do, so
             // that whoever breaks it here gains nothing.
-            let passes = error.is_transient() || error.is_tls();
+            // And a proxy's rules may allow that one.
+            let passes = error.is_transient() || error.is_tls() || error.is_forbidden_by_proxy();
             if left.len() == 0 || !passes {
                 return Err(error.behind(earlier));
             }

@@ -19,6 +19,10 @@ use crate::client::ClientError;
 /// By default the operating system's trust decides, TLS 1.2 and 1.3 are spoken with rustls' choice
 /// of suites, and the server's certificate must be for the client's host.
 ///
+/// The cryptography is that of the provider which the process has installed
+/// ([`CryptoProvider::install_default`]), else ring's (feature `ring`, on by default), else AWS-LC's
+/// (feature `aws-lc-rs` without `ring`).
+///
 /// ```
 /// use postbound::{Client, Tls};
 /// # fn f(authority: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
@@ -174,16 +178,19 @@ impl Tls {
     }
 }
 
-/// The process's provider, or the one that the features chose.
+/// The process's provider, or the one that the features chose: of both, ring, so that a dependency's
+/// wish for the other changes nothing.
 fn provider() -> Result<Arc<CryptoProvider>, rustls::Error> {
     if let Some(provider) = CryptoProvider::get_default() {
         return Ok(Arc::clone(provider));
     }
     #[cfg(feature = "ring")]
     return Ok(Arc::new(rustls::crypto::ring::default_provider()));
-    #[cfg(not(feature = "ring"))]
+    #[cfg(all(feature = "aws-lc-rs", not(feature = "ring")))]
+    return Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
     Err(rustls::Error::General(
-        "there is no crypto provider: enable the feature ring, or install one in the process"
+        "there is no crypto provider: enable the feature ring or aws-lc-rs, or install one in the process"
             .to_owned(),
     ))
 }
@@ -282,5 +289,18 @@ impl ServerCertVerifier for Unverified {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(all(test, any(feature = "ring", feature = "aws-lc-rs")))]
+mod tests {
+    #[test]
+    fn the_provider_is_the_one_that_the_features_say_and_of_both_it_is_ring() {
+        let provider = super::provider().unwrap();
+        let expected = match cfg!(feature = "ring") {
+            true => "Ring",
+            false => "AwsLcRs",
+        };
+        assert_eq!(format!("{:?}", provider.secure_random), expected);
     }
 }

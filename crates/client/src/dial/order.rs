@@ -3,6 +3,31 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
+/// An address to try, and by which address of what stands before it, if something does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    pub(super) address: SocketAddr,
+    pub(super) relay: Option<SocketAddr>,
+}
+
+/// No more than `most` ways to these addresses by these relays, in whose order neither list waits for
+/// the end of the other.
+pub(super) fn ways(addresses: &[SocketAddr], relays: &[SocketAddr], most: usize) -> Vec<Way> {
+    let sums = 0..addresses.len() + relays.len();
+    sums.flat_map(|sum| {
+        let ways = addresses.iter().take(sum + 1).enumerate();
+        ways.filter_map(move |(at, address)| {
+            let relay = relays.get(sum - at)?;
+            Some(Way {
+                address: *address,
+                relay: Some(*relay),
+            })
+        })
+    })
+    .take(most)
+    .collect()
+}
+
 /// Families in turn, beginning with the first one's (RFC 8305 §4, with a first address family
 /// count of 1); within a family the resolver's order stays. Repeated addresses are left out, and no
 /// more than `most` are kept: counted last, so that a long list of one family hides no other.
@@ -26,7 +51,7 @@ pub(super) fn interleave(addresses: Vec<SocketAddr>, most: usize) -> Vec<SocketA
 
 #[cfg(test)]
 mod tests {
-    use super::interleave;
+    use super::{interleave, ways};
 
     fn order(addresses: &[&str], most: usize) -> String {
         let addresses = addresses.iter().map(|a| a.parse().unwrap()).collect();
@@ -53,6 +78,24 @@ mod tests {
     #[test]
     fn the_cap_leaves_room_for_the_other_family() {
         assert_eq!(order(&MANY, 2), "::1 10.0.0.1");
+    }
+
+    #[test]
+    fn ways_by_relays_get_to_each_of_both_soon_and_to_no_pair_twice() {
+        let address = |text: &&str| text.parse().unwrap();
+        let addresses: Vec<_> = ["[::1]:25", "10.0.0.1:25"].iter().map(address).collect();
+        let relays = ["[::7]:80", "10.0.0.7:80", "10.0.0.8:80"];
+        let relays: Vec<_> = relays.iter().map(address).collect();
+        let shown = |most| {
+            let ways = ways(&addresses, &relays, most).into_iter();
+            let shown = ways.map(|way| format!("{}>{}", way.relay.unwrap().ip(), way.address.ip()));
+            shown.collect::<Vec<_>>().join(" ")
+        };
+        let all =
+            "::7>::1 10.0.0.7>::1 ::7>10.0.0.1 10.0.0.8>::1 10.0.0.7>10.0.0.1 10.0.0.8>10.0.0.1";
+        assert_eq!(shown(9), all);
+        assert_eq!(shown(2), "::7>::1 10.0.0.7>::1");
+        assert_eq!(ways(&addresses, &[], 9), []);
     }
 
     #[test]

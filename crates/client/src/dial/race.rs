@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use proto::FailureKind;
 
-use super::Due;
+use super::{Due, Way};
 use crate::clock;
 use crate::connector::Connector;
 use crate::error::Attempt;
@@ -37,7 +37,7 @@ pub(super) struct Race<'a, C: Connector> {
     connector: &'a C,
     host: &'a str,
     port: u16,
-    waiting: std::vec::IntoIter<SocketAddr>,
+    waiting: std::vec::IntoIter<Way>,
     runners: Vec<Runner<'a, C::Stream>>,
     delay: Duration,
     /// When the next address is begun, if there is one.
@@ -51,7 +51,7 @@ impl<'a, C: Connector> Race<'a, C> {
     pub(super) fn new(
         connector: &'a C,
         (host, port): (&'a str, u16),
-        addresses: Vec<SocketAddr>,
+        ways: Vec<Way>,
         delay: Duration,
         due: Due,
     ) -> Self {
@@ -59,7 +59,7 @@ impl<'a, C: Connector> Race<'a, C> {
             connector,
             host,
             port,
-            waiting: addresses.into_iter(),
+            waiting: ways.into_iter(),
             runners: Vec::new(),
             delay,
             next: None,
@@ -72,13 +72,16 @@ impl<'a, C: Connector> Race<'a, C> {
     }
 
     fn begin_next(&mut self, now: Instant) {
-        if let Some(address) = self.waiting.next() {
+        if let Some(Way { address, relay }) = self.waiting.next() {
+            let (connector, host, port) = (self.connector, self.host, self.port);
+            let future: Opening<'a, C::Stream> = match relay {
+                None => Box::pin(connector.connect_to(host, port, address)),
+                Some(relay) => Box::pin(connector.connect_by(relay, host, port, address)),
+            };
             self.runners.push(Runner {
                 address,
                 begun: now,
-                future: Some(Box::pin(
-                    self.connector.connect_to(self.host, self.port, address),
-                )),
+                future: Some(future),
                 elapsed: Duration::ZERO,
                 error: None,
             });

@@ -185,6 +185,11 @@ pub struct Proxied<C> {
 }
 
 impl<C: Connector> Proxied<C> {
+    /// Whether the proxy is told an address: an address in the place of a name was never looked up.
+    fn names_an_address(&self, host: &str) -> bool {
+        self.proxy.resolve_locally || host.parse::<IpAddr>().is_ok()
+    }
+
     /// A stream to the proxy itself: its addresses in their turn.
     async fn reach(&self) -> io::Result<C::Stream> {
         let Proxy { host, port, .. } = &self.proxy;
@@ -219,6 +224,7 @@ impl<C: Connector> Connector for Proxied<C> {
         }
     }
 
+    /// Only without a client, which lets the proxy's addresses race ([`relay`](Connector::relay)).
     async fn connect(&self, addr: SocketAddr) -> io::Result<C::Stream> {
         let mut stream = self.reach().await?;
         let target = Target::Address(addr.ip());
@@ -227,8 +233,7 @@ impl<C: Connector> Connector for Proxied<C> {
     }
 
     async fn connect_to(&self, host: &str, port: u16, addr: SocketAddr) -> io::Result<C::Stream> {
-        // An address in the place of a name was never looked up.
-        if self.proxy.resolve_locally || host.parse::<IpAddr>().is_ok() {
+        if self.names_an_address(host) {
             return self.connect(addr).await;
         }
         check_host(host).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
@@ -236,6 +241,28 @@ impl<C: Connector> Connector for Proxied<C> {
         let mut stream = self.connector.connect_to(proxy, proxy_port, addr).await?;
         let target = Target::Name(host.strip_suffix('.').unwrap_or(host));
         self.proxy.open(&mut stream, target, port).await?;
+        Ok(stream)
+    }
+
+    fn relay(&self, host: &str) -> Option<(&str, u16)> {
+        let Proxy {
+            host: proxy, port, ..
+        } = &self.proxy;
+        self.names_an_address(host)
+            .then_some((proxy.as_str(), *port))
+    }
+
+    async fn connect_by(
+        &self,
+        relay: SocketAddr,
+        _host: &str,
+        _port: u16,
+        addr: SocketAddr,
+    ) -> io::Result<C::Stream> {
+        let Proxy { host, port, .. } = &self.proxy;
+        let mut stream = self.connector.connect_to(host, *port, relay).await?;
+        let target = Target::Address(addr.ip());
+        self.proxy.open(&mut stream, target, addr.port()).await?;
         Ok(stream)
     }
 }

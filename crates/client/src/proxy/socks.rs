@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 use super::{ProxyError, Target, hear, say};
 
 const VERSION: u8 = 5;
-/// Of the negotiation of RFC 1929, which has one of its own.
+/// Of the negotiation of RFC 1929, which has one of its own. Common servers answer with SOCKS' 5,
+/// and no other client minds: what counts is the octet behind it.
 const CREDENTIALS_VERSION: u8 = 1;
 const CONNECT: u8 = 1;
 const IPV4: u8 = 1;
@@ -59,13 +60,15 @@ pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     request.extend(port.to_be_bytes());
     say(stream, &request).await?;
 
-    let [version, reply, _, kind] = hear(stream).await?;
+    // A proxy that refuses may say no more than this.
+    let [version, reply] = hear(stream).await?;
     if version != VERSION {
         return Err(ProxyError::Protocol.into());
     }
     if reply != 0 {
         return Err(ProxyError::Reply(reply).into());
     }
+    let [_, kind] = hear(stream).await?;
     // Where the tunnel begins, which is nobody's concern, and its port.
     let rest = match kind {
         IPV4 => 4,
@@ -93,8 +96,8 @@ async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     request.extend(password);
     say(stream, &request).await?;
     match hear(stream).await? {
-        [CREDENTIALS_VERSION, 0] => Ok(()),
-        [CREDENTIALS_VERSION, _] => Err(ProxyError::Credentials.into()),
+        [CREDENTIALS_VERSION | VERSION, 0] => Ok(()),
+        [CREDENTIALS_VERSION | VERSION, _] => Err(ProxyError::Credentials.into()),
         _ => Err(ProxyError::Protocol.into()),
     }
 }
