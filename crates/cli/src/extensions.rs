@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use postbound::ext::{ByMode, DeliverBy, EnvelopeId, FutureRelease, MtPriority, Notify, Ret};
+use postbound::ext::{
+    ByMode, DeliverBy, EnvelopeId, FutureRelease, MtPriority, Notify, OriginalRecipient, Ret,
+};
 use postbound::{
-    BodyType, Chunking, ClientBuilder, Envelope, MailParameters, Protocol, RcptParameters,
+    BodyType, Chunking, ClientBuilder, Envelope, ForwardPath, MailParameters, Protocol,
+    RcptParameters,
 };
 
 use crate::duration;
@@ -36,6 +39,10 @@ pub(crate) struct Extensions {
     /// between them (DSN)
     #[arg(long, value_name = "EVENTS")]
     notify: Option<Notify>,
+    /// Whom the message was first meant for: a mailbox, or an address of another type, as in
+    /// x400;ADDRESS. With several recipients it is given once for each, in their order (DSN)
+    #[arg(long, value_parser = original_recipient, value_name = "[TYPE;]ADDRESS")]
+    orcpt: Vec<OriginalRecipient>,
     /// Every server on the way hands the message on over TLS or returns it (REQUIRETLS); needs TLS
     /// here, too
     #[arg(long)]
@@ -80,6 +87,22 @@ enum Part {
 fn priority(text: &str) -> Result<MtPriority, String> {
     let number = text.parse().map_err(|_| "a whole number from -9 to 9")?;
     MtPriority::new(number).map_err(|error| error.to_string())
+}
+
+fn original_recipient(text: &str) -> Result<OriginalRecipient, String> {
+    let typed = text.split_once(';').filter(|(kind, _)| {
+        let plain = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
+        !kind.is_empty() && kind.bytes().all(plain)
+    });
+    match typed {
+        Some((kind, address)) => {
+            OriginalRecipient::other(kind, address).map_err(|error| error.to_string())
+        }
+        None => text
+            .parse::<ForwardPath>()
+            .map(|path| OriginalRecipient::mailbox(&path))
+            .map_err(|error| error.to_string()),
+    }
 }
 
 fn hold(text: &str) -> Result<FutureRelease, String> {
@@ -136,12 +159,21 @@ impl Extensions {
         mail.priority = self.priority;
         mail.future_release.clone_from(&self.hold);
         let envelope = envelope.with_mail_parameters(mail);
-        let Some(notify) = self.notify else {
+        let recipients = envelope.forward_paths().len();
+        if !self.orcpt.is_empty() && self.orcpt.len() != recipients {
+            return Err(format!(
+                "--orcpt is given {} times and there are {recipients} recipients; give it once for each, in their order",
+                self.orcpt.len()
+            ));
+        }
+        if self.notify.is_none() && self.orcpt.is_empty() {
             return Ok(envelope);
-        };
+        }
+        let mut originals = self.orcpt.iter().cloned();
         Ok(envelope.with_rcpt_parameters(|_| {
             let mut parameters = RcptParameters::default();
-            parameters.notify = Some(notify);
+            parameters.notify = self.notify;
+            parameters.original_recipient = originals.next();
             parameters
         }))
     }

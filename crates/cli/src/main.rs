@@ -9,6 +9,7 @@
 mod output;
 
 mod account;
+mod certificates;
 mod exit;
 mod extensions;
 mod many;

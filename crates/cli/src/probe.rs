@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::Args;
-use postbound::{Bounds, Error, Phase, Receipt, Timeouts, Timings};
+use postbound::{Bounds, CustomCommand, Error, Phase, Receipt, Reply, Timeouts, Timings};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::account::Account;
+use crate::certificates::{self, Certificate};
 use crate::exit;
 use crate::exit::Stop;
 use crate::network::warn_of_password;
@@ -15,8 +17,9 @@ use crate::send::{URL, brief, describe};
 use crate::terms::{Terms, usage};
 use crate::{duration, runtime};
 
-/// Dials, greets, encrypts, authenticates if it is told who it is, and says goodbye; shows what the
-/// server offers and where the time went. No mail is sent.
+/// Dials, greets, encrypts, authenticates if it is told who it is, says the commands that it is given,
+/// and says goodbye; shows what the server offers, its certificates, its answers and where the time
+/// went. No mail is sent.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The server: a domain or an IP address, with the port behind a colon if need be; or a URL
@@ -29,6 +32,10 @@ pub(crate) struct Arguments {
     /// End at the latest after this long, such as 30s
     #[arg(long, value_parser = duration, value_name = "TIME")]
     deadline: Option<Duration>,
+    /// Say this command, such as 'VRFY Smith', EXPN, NOOP, HELP or one of the server's own, and show
+    /// its reply; may be given again
+    #[arg(long, value_parser = command, value_name = "COMMAND")]
+    command: Vec<CustomCommand>,
     /// Show what is said and heard; there are no secrets in it
     #[arg(long)]
     transcript: bool,
@@ -45,6 +52,8 @@ struct Seen {
     extensions: Vec<String>,
     tls: Option<Tls>,
     authenticated: Option<String>,
+    /// What was asked, and the answers.
+    replies: Vec<(String, Reply)>,
     timings: Timings,
 }
 
@@ -53,8 +62,13 @@ struct Tls {
     version: String,
     suite: String,
     verified: bool,
-    /// Octets of each certificate, the server's own first.
-    chain: Vec<usize>,
+    /// The server's own first.
+    chain: Vec<Certificate>,
+}
+
+fn command(text: &str) -> Result<CustomCommand, String> {
+    let (verb, argument) = text.split_once(' ').unwrap_or((text, ""));
+    CustomCommand::new(verb, argument).map_err(|error| error.to_string())
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
@@ -71,11 +85,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     let client = builder.build().map_err(usage)?;
     let mut bounds = Bounds::none();
     if let Some(deadline) = arguments.deadline {
-        bounds = bounds.within(deadline);
+        bounds = bounds.until(Instant::now().into_std() + deadline);
     }
     let runtime = runtime()?;
     let seen = runtime.block_on(async {
-        let connection = client.connect(bounds.clone()).await?;
+        let mut connection = client.connect(bounds.clone()).await?;
+        let mut timings = *connection.timings();
+        let mut replies = Vec::new();
+        for command in &arguments.command {
+            let asked = Instant::now();
+            let reply = connection.command(command, bounds.clone()).await?;
+            timings.add(Phase::Command, asked.elapsed());
+            replies.push((command.to_string(), reply));
+        }
         let seen = Seen {
             endpoint: connection.endpoint().to_owned(),
             address: connection.address().to_string(),
@@ -89,10 +111,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
                 version: tls.version().to_owned(),
                 suite: tls.suite().to_owned(),
                 verified: tls.is_verified(),
-                chain: tls.chain().iter().map(|one| one.len()).collect(),
+                chain: tls
+                    .chain()
+                    .iter()
+                    .map(|one| Certificate::read(one))
+                    .collect(),
             }),
             authenticated: connection.authenticated().map(|m| m.to_string()),
-            timings: *connection.timings(),
+            replies,
+            timings,
         };
         connection.quit(bounds).await;
         Ok::<_, Error>(seen)
@@ -134,8 +161,10 @@ impl Seen {
                     "  {} with {}, the certificate is {verified}\n",
                     tls.version, tls.suite
                 ));
-                for (number, octets) in tls.chain.iter().enumerate() {
-                    text.push_str(&format!("  certificate {}: {octets} octets\n", number + 1));
+                let now = certificates::now();
+                for (number, certificate) in tls.chain.iter().enumerate() {
+                    text.push_str(&format!("  certificate {}: ", number + 1));
+                    text.push_str(&certificate.describe(now));
                 }
             }
         }
@@ -143,10 +172,14 @@ impl Seen {
             None => text.push_str("  not authenticated\n"),
             Some(mechanism) => text.push_str(&format!("  authenticated with {mechanism}\n")),
         }
+        for (command, reply) in &self.replies {
+            text.push_str(&format!("  {command}: {reply}\n"));
+        }
         text + &waterfall(&self.timings, limits)
     }
 
     fn as_json(&self, limits: &Timeouts) -> Value {
+        let now = certificates::now();
         json!({
             "endpoint": self.endpoint,
             "address": self.address,
@@ -154,9 +187,12 @@ impl Seen {
             "extensions": self.extensions,
             "tls": self.tls.as_ref().map(|tls| json!({
                 "version": tls.version, "suite": tls.suite, "verified": tls.verified,
-                "certificates": tls.chain,
+                "certificates": tls.chain.iter().map(|one| one.as_json(now)).collect::<Vec<_>>(),
             })),
             "authenticated": self.authenticated,
+            "commands": self.replies.iter().map(|(command, reply)| json!({
+                "command": command, "code": reply.code().get(), "reply": reply.to_string(),
+            })).collect::<Vec<_>>(),
             "phases": phases(&self.timings, limits),
         })
     }

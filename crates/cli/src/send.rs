@@ -3,14 +3,18 @@
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::future::{Either, select};
 use postbound::{
-    Bounds, CancellationToken, Envelope, Error, ForwardPath, LineEndings, PathError, Receipt,
-    Recipient, Require, Retry, ReversePath, Timings, WorstCase,
+    Bounds, CancellationToken, Envelope, Error, ForwardPath, LineEndings, Outcome, PathError,
+    Receipt, Recipient, Require, Retry, ReversePath, Timings, WorstCase,
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::account::Account;
 use crate::exit::{self, Stop};
@@ -55,7 +59,7 @@ pub(crate) struct Arguments {
     /// The message: a file, or `-` for standard input
     #[arg(short, long, default_value = "-", value_name = "FILE")]
     data: PathBuf,
-    /// End at the latest this long after the message was read, such as 30s
+    /// End at the latest this long after the program began, reading the message included, such as 30s
     #[arg(long, value_parser = duration, value_name = "TIME")]
     deadline: Option<Duration>,
     /// Keep this much of the deadline for the final reply, or stop before it is ambiguous
@@ -129,27 +133,43 @@ fn retry(arguments: &Arguments) -> Retry {
     }
 }
 
-fn message(arguments: &Arguments) -> Result<Vec<u8>, Stop> {
-    let input = |error| {
-        let file = arguments.data.display();
-        Stop::new(
-            exit::INPUT,
-            format!("the message {file} can't be read: {error}"),
-        )
-    };
-    if arguments.data.as_os_str() == "-" {
+/// The message. It is read on a thread of its own, since a pipe may be silent for ever and the
+/// deadline holds all the same.
+fn message(arguments: &Arguments, until: Option<Instant>) -> Result<Vec<u8>, Stop> {
+    let file = arguments.data.clone();
+    let (done, read) = mpsc::channel();
+    std::thread::spawn(move || {
         let mut message = Vec::new();
-        std::io::stdin()
-            .lock()
-            .read_to_end(&mut message)
-            .map_err(input)?;
-        Ok(message)
-    } else {
-        fs::read(&arguments.data).map_err(input)
-    }
+        let octets = match file.as_os_str() == "-" {
+            true => std::io::stdin().lock().read_to_end(&mut message),
+            false => fs::File::open(file).and_then(|mut file| file.read_to_end(&mut message)),
+        };
+        // Nobody may want it any more.
+        let _ = done.send(octets.map(|_| message));
+    });
+    let read = match until {
+        Some(until) => read.recv_timeout(until.saturating_duration_since(Instant::now())),
+        None => read.recv().map_err(RecvTimeoutError::from),
+    };
+    let why = match read {
+        Ok(Ok(message)) => return Ok(message),
+        Ok(Err(error)) => format!("can't be read: {error}"),
+        Err(RecvTimeoutError::Timeout) => {
+            "did not come to its end before the deadline; nothing was sent".to_owned()
+        }
+        Err(RecvTimeoutError::Disconnected) => "can't be read".to_owned(),
+    };
+    let file = match arguments.data.as_os_str() == "-" {
+        true => "on standard input".to_owned(),
+        false => arguments.data.display().to_string(),
+    };
+    Err(Stop::new(exit::INPUT, format!("the message {file} {why}")))
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
+    let until = arguments
+        .deadline
+        .and_then(|deadline| Instant::now().checked_add(deadline));
     if let Some(url) = &arguments.url {
         warn_of_password(url, URL);
     }
@@ -217,7 +237,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
         };
         return many::send(&arguments.many, &terms, route, envelope);
     }
-    let message = message(arguments)?;
+    let message = message(arguments, until)?;
     let octets = postbound::wire_octets(&message);
     let by_mx = match arguments.mx.mx {
         true => Some(
@@ -247,26 +267,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
         .cancelled_by(&token)
         .reserve(arguments.reserve)
         .linger(arguments.linger);
-    if let Some(deadline) = arguments.deadline {
-        bounds = bounds.within(deadline);
+    if let Some(until) = until {
+        bounds = bounds.until(until.into_std());
     }
     let runtime = runtime()?;
-    let result = runtime.block_on(async {
-        let interrupt = tokio::spawn(async move {
-            interrupted().await;
-            token.cancel();
-        });
-        let result = match &by_mx {
+    let result = runtime.block_on(interruptible(token, async {
+        match &by_mx {
             Some(mx) => Err(mx.send(&envelope, &message, bounds).await),
             None => Ok(client.send(&envelope, &message, bounds).await),
-        };
-        interrupt.abort();
-        result
-    });
+        }
+    }));
     runtime.shutdown_background();
     let result = match result {
-        Ok(result) => result,
-        Err(delivered) => {
+        Some(Ok(result)) => result,
+        None => {
+            say_given_up(arguments.json);
+            return Ok(exit::AMBIGUOUS);
+        }
+        Some(Err(delivered)) => {
             if arguments.json {
                 let domains = delivered.iter();
                 let value: serde_json::Map<_, _> = domains
@@ -287,6 +305,36 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
         eprint!("{}", describe(&result));
     }
     Ok(exit::code(&result))
+}
+
+/// What a call comes to that the first interrupt cancels by this token. Behind a cancellation only
+/// the final reply is still waited for, within `linger`; the second interrupt ends that, too, and
+/// then there is no result.
+pub(crate) async fn interruptible<F: Future>(
+    token: CancellationToken,
+    call: F,
+) -> Option<F::Output> {
+    let interrupts = async {
+        interrupted().await;
+        token.cancel();
+        interrupted().await;
+    };
+    // The call is looked at first: a result that is there is told.
+    match select(pin!(call), pin!(interrupts)).await {
+        Either::Left((output, _)) => Some(output),
+        Either::Right(_) => None,
+    }
+}
+
+/// What became of a message whose final reply is not waited for any more.
+fn say_given_up(json: bool) {
+    let why = "interrupted again while the final reply was waited for";
+    let outcome = Outcome::Ambiguous.to_string();
+    if json {
+        println!("{}", json!({"outcome": outcome, "error": why}));
+    } else {
+        eprintln!("{outcome}: {why} (the message may have been accepted)");
+    }
 }
 
 /// Ends when somebody wants the program to end: Ctrl-C, or SIGTERM where there is one.

@@ -1,6 +1,6 @@
 //! lettre's addresses and envelopes as what goes into commands.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use lettre::Address;
 

@@ -4,8 +4,8 @@
 //! be put into a command line as it is.
 
 use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Octets in a local part (RFC 5321 §4.5.3.1.1), a domain (§4.5.3.1.2) and a path without its
 /// angle brackets (§4.5.3.1.3).

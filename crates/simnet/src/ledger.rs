@@ -1,6 +1,7 @@
 //! What the server took: the ground truth.
 
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -49,6 +50,16 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Where messages are kept besides, before they are answered for.
+#[derive(Clone)]
+struct Keep(Arc<dyn Fn(u64, &Delivery) -> io::Result<()> + Send + Sync>);
+
+impl fmt::Debug for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keep")
+    }
+}
+
 /// Mailbox and findings of a double, shared by its clones, or of all doubles of a topology.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -66,6 +77,7 @@ struct State {
     connections: u32,
     open: usize,
     caps: Caps,
+    keep: Option<Keep>,
 }
 
 impl Default for State {
@@ -78,6 +90,7 @@ impl Default for State {
             connections: 0,
             open: 0,
             caps: Caps::unbounded(),
+            keep: None,
         }
     }
 }
@@ -101,6 +114,13 @@ impl Ledger {
         let ledger = Self::default();
         ledger.state().caps = caps;
         ledger
+    }
+
+    pub(crate) fn keep(
+        &self,
+        keep: impl Fn(u64, &Delivery) -> io::Result<()> + Send + Sync + 'static,
+    ) {
+        self.state().keep = Some(Keep(Arc::new(keep)));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -225,12 +245,17 @@ impl Ledger {
             && octets <= state.caps.mailbox_octets.saturating_sub(state.octets)
     }
 
-    pub(crate) fn commit(&self, delivery: Delivery) {
+    /// Takes the message, unless it is to be kept elsewhere, too, and can't be.
+    pub(crate) fn commit(&self, delivery: Delivery) -> io::Result<()> {
         let mut state = self.state();
+        if let Some(Keep(keep)) = &state.keep {
+            keep(state.gone + state.deliveries.len() as u64, &delivery)?;
+        }
         state.octets += delivery.octets.len() + delivery.wire.len();
         state.deliveries.push(delivery);
         drop(state);
         self.changed.notify_waiters();
+        Ok(())
     }
 
     pub(crate) fn find(&self, connection: u32, what: String) {

@@ -23,7 +23,7 @@ use self::run::{Run, Wanted, over_mx, over_pool};
 use self::summary::Summary;
 use crate::exit::{self, Stop};
 use crate::runtime;
-use crate::send::interrupted;
+use crate::send::interruptible;
 
 /// The wait before the second pass; it doubles from one to the next.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -120,51 +120,47 @@ async fn passes(
     if let Some(until) = until {
         bounds = bounds.until(until.into_std());
     }
-    let interrupt = tokio::spawn({
-        let token = token.clone();
-        async move {
-            interrupted().await;
-            token.cancel();
-        }
-    });
     let over = || token.is_cancelled() || until.is_some_and(|until| until <= Instant::now());
-    for pass in 0..=terms.retry {
-        let wanted = Wanted {
-            permanent: pass == 0,
-            ambiguous: if pass == 0 {
-                options.resend_ambiguous
-            } else {
-                terms.may_duplicate
-            },
-        };
-        let todo = run.borrow().wanted(wanted);
-        if todo.is_empty() || over() || run.borrow().stop.is_some() {
-            break;
-        }
-        if pass > 0 {
-            let wait = wait(pass, way);
-            if until.is_some_and(|until| until <= Instant::now() + wait) {
+    let all = async {
+        for pass in 0..=terms.retry {
+            let wanted = Wanted {
+                permanent: pass == 0,
+                ambiguous: if pass == 0 {
+                    options.resend_ambiguous
+                } else {
+                    terms.may_duplicate
+                },
+            };
+            let todo = run.borrow().wanted(wanted);
+            if todo.is_empty() || over() || run.borrow().stop.is_some() {
                 break;
             }
-            token.run_until_cancelled(sleep(wait)).await;
-        }
-        let bounds = bounds.clone();
-        match way {
-            Way::Pool(pool) => over_pool(run, pool, todo, wanted, bounds).await,
-            Way::Mx(mx) => {
-                let at_a_time = usize::from(options.pool);
-                over_mx(run, mx, at_a_time, todo, wanted, over, bounds).await;
+            if pass > 0 {
+                let wait = wait(pass, way);
+                if until.is_some_and(|until| until <= Instant::now() + wait) {
+                    break;
+                }
+                token.run_until_cancelled(sleep(wait)).await;
+            }
+            let bounds = bounds.clone();
+            match way {
+                Way::Pool(pool) => over_pool(run, pool, todo, wanted, bounds).await,
+                Way::Mx(mx) => {
+                    let at_a_time = usize::from(options.pool);
+                    over_mx(run, mx, at_a_time, todo, wanted, over, bounds).await;
+                }
             }
         }
-    }
-    if let Way::Pool(pool) = way {
-        pool.shutdown(bounds).await;
-    }
-    interrupt.abort();
-    let ended = match token.is_cancelled() {
-        true => Some("an interrupt"),
-        false if over() => Some("its deadline"),
-        false => None,
+        if let Way::Pool(pool) = way {
+            pool.shutdown(bounds).await;
+        }
+    };
+    // What is given up was begun and has no end, and so counts as ambiguous.
+    let ended = match interruptible(token.clone(), all).await {
+        None => Some("a second interrupt"),
+        Some(()) if token.is_cancelled() => Some("an interrupt"),
+        Some(()) if over() => Some("its deadline"),
+        Some(()) => None,
     };
     (started.elapsed(), ended)
 }

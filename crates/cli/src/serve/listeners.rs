@@ -10,6 +10,7 @@ use simnet::net::loopback::Loopback;
 use simnet::tls::{Authority, Tls};
 use simnet::{Double, Front, Plan, Triggers, port_faults};
 
+use super::mailbox::Mailbox;
 use super::{Arguments, Mode, mode, possible, script};
 use crate::account::password;
 use crate::exit::{self, Stop};
@@ -128,6 +129,10 @@ pub(super) async fn open(arguments: &Arguments, plan: Plan) -> Result<Opened, St
     let mut double = Double::new(plan)
         .with_script(script(arguments)?)
         .capped(Caps::default());
+    if let Some(folder) = &arguments.mailbox {
+        let mailbox = Mailbox::open(folder)?;
+        double = double.keeping(move |number, delivery| mailbox.store(number, delivery));
+    }
     if arguments.proxy {
         double = double.behind(match &arguments.proxy_user {
             Some(user) => Front::with_credentials(user, password()?),

@@ -1,15 +1,11 @@
 //! What `serve` prints and writes.
 
-use std::fs;
-use std::path::Path;
-
 use serde_json::{Value, json};
-use simnet::{Delivery, Entry};
+use simnet::Entry;
 use tokio::net::TcpListener;
 
 use super::Arguments;
 use super::listeners::Listener;
-use crate::exit::{self, Stop};
 
 /// One line that says that everything listens, and where: the main address first.
 pub(super) fn ready(
@@ -59,28 +55,4 @@ pub(super) fn entry(entry: &Entry, as_json: bool) {
         "{}",
         json!({"at": at, "connection": entry.connection, "event": event, "detail": detail})
     );
-}
-
-/// Writes a message and its envelope.
-pub(super) fn store(folder: &Path, number: u64, delivery: &Delivery) -> Result<(), Stop> {
-    let write = |name: String, octets: &[u8]| {
-        let file = folder.join(name);
-        fs::write(&file, octets).map_err(|error| {
-            Stop::new(
-                exit::OUTPUT,
-                format!("{} can't be written: {error}", file.display()),
-            )
-        })
-    };
-    let envelope = json!({
-        "connection": delivery.connection,
-        "reverse_path": delivery.reverse_path,
-        "forward_paths": delivery.forward_paths,
-        "parameters": delivery.parameters,
-    });
-    write(format!("{number:06}.eml"), &delivery.octets)?;
-    write(
-        format!("{number:06}.json"),
-        format!("{envelope}\n").as_bytes(),
-    )
 }

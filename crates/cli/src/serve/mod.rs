@@ -3,6 +3,7 @@
 mod control;
 mod listeners;
 mod log;
+mod mailbox;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,7 +70,8 @@ pub(crate) struct Arguments {
     /// a new one each time
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Write every message that was taken into this folder, as an .eml file and its envelope
+    /// Write every message into this folder before it is said to be taken, as an .eml file and its
+    /// envelope. One that can't be written is answered with 452
     #[arg(long, value_name = "FOLDER")]
     mailbox: Option<PathBuf>,
     /// Offer AUTH with these mechanisms, with commas between them; the password is in
@@ -219,14 +221,6 @@ fn script(arguments: &Arguments) -> Result<Script, Stop> {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     let plan = plan(arguments)?;
-    if let Some(folder) = &arguments.mailbox {
-        fs::create_dir_all(folder).map_err(|error| {
-            Stop::new(
-                exit::OUTPUT,
-                format!("the folder {} can't be made: {error}", folder.display()),
-            )
-        })?;
-    }
     let runtime = runtime()?;
     let code = runtime.block_on(serve(arguments, plan));
     runtime.shutdown_background();
@@ -249,7 +243,7 @@ async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
         controlled.map(|(socket, _)| control::serve(arguments, socket, &mut listeners, tls));
     let keeps = arguments.control.is_some();
     let mut interrupt = std::pin::pin!(interrupted());
-    let (mut taken, mut events) = (0, 0);
+    let mut events = 0;
     loop {
         let pause = tokio::time::sleep(Duration::from_millis(20));
         let done = tokio::select! {
@@ -268,17 +262,11 @@ async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
         for entry in entries {
             log::entry(&entry, arguments.json);
         }
-        let (first, deliveries) = if keeps {
-            double.ledger().since(taken)
-        } else {
-            (taken, double.ledger().drain())
-        };
-        for (number, delivery) in (first + 1..).zip(&deliveries) {
-            taken = number;
-            if let Some(folder) = &arguments.mailbox {
-                log::store(folder, number, delivery)?;
-            }
+        // Files are written before the reply, by the ledger's own hand.
+        if !keeps {
+            let _ = double.ledger().drain();
         }
+        let taken = double.ledger().ever();
         if done || arguments.messages.is_some_and(|messages| taken >= messages) {
             if !arguments.json {
                 println!("{taken} messages taken");

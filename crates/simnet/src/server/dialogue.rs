@@ -643,7 +643,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
                 .as_ref()
                 .is_none_or(|fault| fault.commit || means_success(&fault.say, &normal));
         if commits {
-            self.double.ledger.commit(delivery);
+            if self.double.ledger.commit(delivery).is_err() {
+                self.wire
+                    .write(b"452 4.3.1 the message can't be stored\r\n")
+                    .await?;
+                return Ok(Next::Go);
+            }
             let connection = self.wire.connection;
             self.double.trace.record(connection, || Event::Committed);
         }

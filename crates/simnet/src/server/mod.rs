@@ -11,6 +11,7 @@ mod sasl;
 mod wire;
 
 use std::future::pending;
+use std::io;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -19,7 +20,7 @@ pub use proxy::Front;
 pub use sasl::Account;
 
 use crate::double::Caps;
-use crate::ledger::Ledger;
+use crate::ledger::{Delivery, Ledger};
 use proxy::Opening;
 
 use crate::plan::{Plan, PlanError, Then};
@@ -224,6 +225,19 @@ impl Double {
     pub fn capped(mut self, caps: Caps) -> Self {
         self.ledger = Ledger::capped(caps);
         self.trace = Trace::capped(caps.transcript_events, caps.transcript_octets);
+        self
+    }
+
+    /// That hands each message, with its number counted from 0, to `keep` before it is answered for:
+    /// what is said to be taken is there. If it can't be kept the answer is 452 4.3.1, whatever the
+    /// plan says, and the message is not taken. The connections wait for it, and it must not look at
+    /// the ledger. Behind [`capped`](Self::capped), which begins a new one.
+    #[must_use]
+    pub fn keeping(
+        self,
+        keep: impl Fn(u64, &Delivery) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.ledger.keep(keep);
         self
     }
 

@@ -8,102 +8,24 @@
     reason = "a test that can't be set up has to fail"
 )]
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+mod peer;
+mod transaction;
+
 use std::time::Duration;
 
 use postbound::sasl::{AuthError, AuthPolicy, Credentials, Mechanism};
 use postbound::{
-    Auth, Bounds, Client, Connection, Connector, EhloName, Envelope, Error, FailureKind, Phase,
-    ProtocolError,
+    Auth, Bounds, Client, Connection, EhloName, Envelope, Error, FailureKind, Phase, ProtocolError,
 };
 use postbound_harness::run::paused;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
+use tokio::io::DuplexStream;
 
-/// A peer that plays `S: ` lines and expects `C: ` lines, to the octet.
-#[derive(Clone)]
-struct Peer {
-    script: Arc<Vec<String>>,
-    /// What did not go as it was written, and what is left of the script.
-    astray: Arc<Mutex<Vec<String>>>,
-}
-
-impl Peer {
-    fn new(script: &str) -> Self {
-        let script = script
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty());
-        Self {
-            script: Arc::new(script.map(str::to_owned).collect()),
-            astray: Arc::new(Mutex::new(vec![
-                "the dialogue did not come to its end".into(),
-            ])),
-        }
-    }
-
-    fn client(&self, auth: Option<Auth>) -> Client<Self> {
-        let mut builder = Client::builder("mx.example", 25)
-            .ehlo_name("me.example".parse().unwrap())
-            .connector(self.clone());
-        if let Some(auth) = auth {
-            builder = builder.auth(auth);
-        }
-        builder.build().unwrap()
-    }
-
-    async fn connected(&self) -> Connection<DuplexStream> {
-        self.client(None).connect(Bounds::none()).await.unwrap()
-    }
-
-    /// Everything was said as it is written.
-    fn holds(&self) {
-        assert_eq!(*self.astray.lock().unwrap(), Vec::<String>::new());
-    }
-}
-
-impl Connector for Peer {
-    type Stream = DuplexStream;
-
-    async fn resolve(&self, _host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        Ok(vec![SocketAddr::new(IpAddr::from([127, 0, 0, 1]), port)])
-    }
-
-    async fn connect(&self, _addr: SocketAddr) -> io::Result<DuplexStream> {
-        let (ours, theirs) = duplex(64 * 1024);
-        let Self { script, astray } = self.clone();
-        tokio::spawn(async move {
-            let (read, mut write) = tokio::io::split(theirs);
-            let mut read = BufReader::new(read);
-            let mut wrong = Vec::new();
-            for line in script.iter() {
-                if let Some(reply) = line.strip_prefix("S: ") {
-                    write
-                        .write_all(format!("{reply}\r\n").as_bytes())
-                        .await
-                        .unwrap();
-                    continue;
-                }
-                let expected = line.strip_prefix("C: ").unwrap_or_default();
-                let mut said = String::new();
-                read.read_line(&mut said).await.unwrap();
-                if said != format!("{expected}\r\n") {
-                    wrong.push(format!("{said:?} instead of {expected:?}"));
-                }
-            }
-            *astray.lock().unwrap() = wrong;
-            // Open until the client leaves.
-            let _ = read.read_line(&mut String::new()).await;
-        });
-        Ok(ours)
-    }
-}
+use peer::Peer;
 
 const GREETED: &str = "S: 220 mx.example ESMTP\nC: EHLO me.example\n";
 
 /// A whole dialogue behind the greeting.
-fn peer(rest: &str) -> Peer {
+fn greeted(rest: &str) -> Peer {
     Peer::new(&format!("{GREETED}{rest}"))
 }
 
@@ -146,7 +68,7 @@ fn dialogue_a_greeting_of_221_is_no_greeting() {
 #[test]
 fn dialogue_helo_follows_an_ehlo_that_is_not_known() {
     paused(async {
-        let peer = peer(
+        let peer = greeted(
             "S: 504 5.5.1 what
              C: HELO me.example
              S: 250 mx.example
@@ -163,7 +85,7 @@ fn dialogue_helo_follows_an_ehlo_that_is_not_known() {
 #[test]
 fn dialogue_neither_ehlo_nor_helo_is_known() {
     paused(async {
-        let peer = peer(
+        let peer = greeted(
             "S: 504 5.5.1 what
              C: HELO me.example
              S: 504 5.5.1 what",
@@ -179,7 +101,7 @@ fn dialogue_neither_ehlo_nor_helo_is_known() {
 #[test]
 fn dialogue_a_421_in_reply_to_ehlo_is_not_hidden_by_a_helo() {
     paused(async {
-        let peer = peer("S: 421 4.3.2 closing");
+        let peer = greeted("S: 421 4.3.2 closing");
         let error = peer.client(None).connect(Bounds::none()).await.unwrap_err();
         assert_eq!(error.phase(), Phase::Ehlo);
         assert_eq!(error.reply().unwrap().code().get(), 421);
@@ -212,7 +134,7 @@ fn dialogue_a_client_without_a_name_gives_its_address() {
 #[test]
 fn dialogue_plain_in_one_round_trip_then_a_message() {
     paused(async {
-        let peer = peer(
+        let peer = greeted(
             "S: 250-mx.example
              S: 250 AUTH LOGIN PLAIN
              C: AUTH PLAIN AHVzZXJuYW1lAHBhc3N3b3Jk
@@ -249,7 +171,7 @@ fn dialogue_plain_in_one_round_trip_then_a_message() {
 #[test]
 fn dialogue_both_mechanisms_are_refused_and_the_connection_stays() {
     paused(async {
-        let peer = peer(
+        let peer = greeted(
             "S: 250-mx.example
              S: 250 AUTH PLAIN LOGIN
              C: AUTH PLAIN AHVzZXJuYW1lAHBhc3N3b3Jk
@@ -283,7 +205,7 @@ fn dialogue_both_mechanisms_are_refused_and_the_connection_stays() {
 fn dialogue_a_mechanism_that_is_too_weak_is_followed_by_the_next() {
     paused(async {
         // The prompts are the wrong way round, as some servers have them.
-        let peer = peer(
+        let peer = greeted(
             "S: 250-mx.example
              S: 250 AUTH PLAIN LOGIN
              C: AUTH PLAIN AHVzZXJuYW1lAHBhc3N3b3Jk
@@ -308,7 +230,7 @@ fn dialogue_a_mechanism_that_is_too_weak_is_followed_by_the_next() {
 #[test]
 fn dialogue_the_one_mechanism_that_was_wanted_is_too_weak() {
     paused(async {
-        let peer = peer(
+        let peer = greeted(
             "S: 250-mx.example
              S: 250 AUTH PLAIN LOGIN
              C: AUTH LOGIN
@@ -328,7 +250,7 @@ fn dialogue_the_one_mechanism_that_was_wanted_is_too_weak() {
 fn dialogue_a_server_that_can_not_prove_itself_is_told_so_and_the_session_is_in_step() {
     paused(async {
         // RFC 5802's exchange, with another signature than the right one.
-        let peer = peer(
+        let peer = greeted(
             "S: 250-mx.example
              S: 250 AUTH SCRAM-SHA-1
              C: AUTH SCRAM-SHA-1 biwsbj11c2VyLHI9ZnlrbytkMmxiYkZnT05Sdjlxa3hkYXdM
@@ -356,7 +278,7 @@ fn dialogue_a_server_that_can_not_prove_itself_is_told_so_and_the_session_is_in_
 #[test]
 fn dialogue_an_old_auth_line_is_one_and_a_private_extension_is_none() {
     paused(async {
-        let peer = peer(
+        let peer = greeted(
             "S: 250-mx.example
              S: 250 AUTH=LOGIN PLAIN
              C: AUTH PLAIN AHVzZXJuYW1lAHBhc3N3b3Jk
@@ -374,7 +296,7 @@ fn dialogue_an_old_auth_line_is_one_and_a_private_extension_is_none() {
         assert_eq!(*error.kind(), FailureKind::Auth(AuthError::Already));
     });
     paused(async {
-        let peer = peer("S: 250-mx.example\nS: 250 X-EXPS LOGIN PLAIN");
+        let peer = greeted("S: 250-mx.example\nS: 250 X-EXPS LOGIN PLAIN");
         let mut connection = peer.connected().await;
         let error = refused_by(&mut connection, &auth(&[Mechanism::Plain])).await;
         assert_eq!(*error.kind(), FailureKind::Auth(AuthError::NotOffered));
@@ -385,7 +307,7 @@ fn dialogue_an_old_auth_line_is_one_and_a_private_extension_is_none() {
 #[test]
 fn dialogue_mail_that_needs_authentication_is_refused_and_the_connection_stays() {
     paused(async {
-        let peer = peer(
+        let peer = greeted(
             "S: 250 mx.example
              C: MAIL FROM:<a@example.org>
              S: 530 5.7.0 authentication required
