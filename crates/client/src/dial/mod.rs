@@ -130,13 +130,16 @@ impl<C: Connector> Dial<'_, C> {
                 let attempts = race.attempts();
                 let cause = match kind {
                     FailureKind::Broken => {
-                        let errors = attempts.iter().filter_map(|tried| tried.error.as_ref());
+                        let mut errors = attempts.iter().filter_map(|tried| tried.error.as_ref());
                         // Of several, the one that no other attempt can mend.
                         let final_word = |error: &&io::Error| {
                             ProxyError::within(error).is_some_and(|proxy| proxy.is_permanent())
                         };
                         let mut last_first = errors.clone().rev();
-                        last_first.find(final_word).or(errors.last()).map(again)
+                        last_first
+                            .find(final_word)
+                            .or(errors.next_back())
+                            .map(again)
                     }
                     _ => None,
                 };
