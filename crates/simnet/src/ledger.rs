@@ -51,8 +51,9 @@ impl fmt::Display for Finding {
 }
 
 /// Where messages are kept besides, before they are answered for.
-#[derive(Clone)]
-struct Keep(Arc<dyn Fn(u64, &Delivery) -> io::Result<()> + Send + Sync>);
+struct Keep(Box<KeepFn>);
+
+type KeepFn = dyn Fn(u64, &Delivery) -> io::Result<()> + Send + Sync;
 
 impl fmt::Debug for Keep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,7 +121,7 @@ impl Ledger {
         &self,
         keep: impl Fn(u64, &Delivery) -> io::Result<()> + Send + Sync + 'static,
     ) {
-        self.state().keep = Some(Keep(Arc::new(keep)));
+        self.state().keep = Some(Keep(Box::new(keep)));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
