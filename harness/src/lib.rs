@@ -17,6 +17,7 @@ pub mod guarantee;
 pub mod matrix;
 pub mod oracle;
 pub mod page;
+pub mod peers;
 pub mod property;
 pub mod referee;
 pub mod replay;

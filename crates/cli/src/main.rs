@@ -7,6 +7,7 @@
 
 #[macro_use]
 mod output;
+mod peers;
 
 mod account;
 mod certificates;

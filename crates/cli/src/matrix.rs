@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use harness::matrix::Verdict;
+use harness::peers::PeerRecord;
 use harness::results::Sweep;
 use harness::{Cell, Matrix, Results};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,6 +17,7 @@ use serde_json::json;
 use simnet::net::Backend;
 
 use crate::exit::{self, Stop};
+use crate::peers;
 use crate::results::{self, Files};
 use crate::sweeps::{self, Sweeps, line};
 
@@ -29,6 +31,9 @@ pub(crate) struct Arguments {
     /// List every cell
     #[arg(long)]
     all: bool,
+    /// Beside ours, what lettre, mail-send and async-smtp do in the cells on mem: facts, and no verdict
+    #[arg(long)]
+    peers: bool,
     /// Run nothing: read these files of `--json FILE`, as of several shards, and show them as one
     #[arg(long, value_name = "FILE", num_args = 1..)]
     merge: Vec<PathBuf>,
@@ -174,6 +179,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     let tallies = RefCell::new(BTreeMap::new());
     let shown = matrix(&arguments.backend, |cell, verdict| {
         found.borrow_mut().add(cell, verdict);
+        let peers = match arguments.peers && cell.backend == Backend::Mem {
+            true => PeerRecord::all(cell),
+            false => Vec::new(),
+        };
         if let Verdict::Holds(report) | Verdict::Broken(report, _) = verdict {
             let mut tallies = tallies.borrow_mut();
             let tally = tallies
@@ -181,7 +190,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
                 .or_insert_with(|| sweeps::matrix_tally(cell.backend));
             tally.cell(cell.place(), cell.fault, &cell.case, report);
         }
-        each(arguments, cell, verdict);
+        each(arguments, cell, verdict, &peers);
+        found.borrow_mut().add_peers(peers);
     });
     let mut results = found.into_inner();
     let json = arguments.files.prints_json();
@@ -191,6 +201,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
         for (why, count) in &shown.skipped {
             println!("{count} skipped: {why}");
         }
+        peers::show(&results);
     }
     for broken in &shown.broken {
         eprintln!("BROKEN {broken}");
@@ -227,6 +238,7 @@ fn summary(results: &Results) {
         count("broken"),
         count("skipped")
     );
+    peers::show(results);
     for sweep in &results.sweeps {
         println!("{}", line(sweep));
     }
@@ -262,7 +274,7 @@ fn end(arguments: &Arguments, results: &Results) -> Result<u8, Stop> {
     })
 }
 
-fn each(arguments: &Arguments, cell: &Cell, verdict: &Verdict) {
+fn each(arguments: &Arguments, cell: &Cell, verdict: &Verdict, peers: &[PeerRecord]) {
     let (word, report) = match verdict {
         Verdict::Holds(report) => ("holds", Some(report)),
         Verdict::Broken(report, _) => ("BROKEN", Some(report)),
@@ -276,6 +288,7 @@ fn each(arguments: &Arguments, cell: &Cell, verdict: &Verdict) {
             "elapsed": report.map(|r| r.elapsed.as_secs_f64()),
             "claim": report.map(|r| r.claim.to_string()),
             "mailbox": report.map(|r| r.committed),
+            "peers": peers,
         });
         println!("{object}");
     } else if arguments.all {

@@ -177,6 +177,11 @@ function phases(cell) {
     return el("tr", { class: "phase" }, el("td", { class: "when" }, seconds(spent)), el("td", { class: "lane" }, el("div", {}, bar)), el("td", { class: "say" }, name + (name === cell.ran.phase ? " (here it ended)" : "")));
   })));
 }
+const inMailbox = (n) => n === 0 ? "the mailbox has no message" : `the mailbox has ${plural(n, "message", "messages")}`;
+function peersOf(cell) {
+  const said = (p) => p.not_tried ? `not tried: ${p.not_tried}` : p.ended ? `${p.end} after ${seconds(p.elapsed)}; ${inMailbox(p.mailbox)}` : `${p.end}; ${inMailbox(p.mailbox)}`;
+  return el("dl", { class: "facts peers" }, ...cell.peers.flatMap((p) => [el("dt", {}, p.client), el("dd", {}, said(p), p.error ? el("div", { class: "note" }, p.error) : null)]));
+}
 async function copy(text, button) {
   try { await navigator.clipboard.writeText(text); } catch {
     const area = el("textarea", {}); area.value = text; dialog.append(area); area.select(); document.execCommand("copy"); area.remove();
@@ -196,6 +201,7 @@ function open(cell) {
     sheet.append(el("dl", { class: "facts" }, el("dt", {}, "the client says"), el("dd", { class: MARKS[run.outcome][1] }, run.claim), el("dt", {}, "the server's mailbox"), el("dd", {}, mailbox), el("dt", {}, "it took"), el("dd", {}, `${seconds(run.elapsed)} of at most ${seconds(cell.promise)}; the phase's own limit is ${seconds(cell.limit)}`)),
       el("div", { class: "bound", "aria-hidden": "true" }, bar), el("div", { class: "scale" }, el("span", {}, "0"), el("span", {}, `promised: ${seconds(cell.promise)}`)),
       el("h3", {}, "The dialogue"), run.dialogue.length ? fall(cell) : el("p", { class: "note" }, "The server was never reached."));
+    if (cell.peers?.length) sheet.append(el("h3", {}, "Other clients here"), peersOf(cell));
     if (run.phases.length) sheet.append(el("h3", {}, "Where the time went"), phases(cell));
   } else sheet.append(el("p", {}, cell.skipped));
   const button = el("button", { type: "button", id: "copy" }, "Copy");
@@ -233,6 +239,23 @@ if (sweeps.length) {
   table($("sweep-table"), ["what", "network", "cases", "skipped", "accepted", "not accepted", "ambiguous", "violations", "cases/s and core"], sweeps.map((s) => [s.name + (s.shards.length === 1 && s.shards[0] === "1/1" ? "" : ` (${plural(s.shards.length, "shard", "shards")})`), s.backend, number(s.cases), number(sum(Object.values(s.skipped), (n) => n)), number(s.outcomes["accepted"] || 0), number(s.outcomes["not accepted"] || 0), number(s.outcomes["ambiguous"] || 0), sum(Object.values(s.broken), (n) => n) ? el("span", { class: "no" }, number(sum(Object.values(s.broken), (n) => n))) : el("span", { class: "ok" }, "none"), s.core_seconds ? number(s.cases / s.core_seconds) : ""]), ["wide", null, "n", "n", "n", "n", "n", "n", "n"]);
 }
 for (const s of sweeps.filter((s) => Object.keys(s.notes).length)) $("sweep-table").after(el("p", { class: "note" }, `${s.name} on ${s.backend}: ` + Object.entries(s.notes).sort(([, a], [, b]) => b - a).map(([what, n]) => `${number(n)} ${what}`).join("; ") + "."));
+const asked = cells.filter((c) => c.peers?.length);
+if (asked.length) {
+  $("peers").hidden = false;
+  const clients = [...new Set(asked.flatMap((c) => c.peers.map((p) => p.client)))];
+  const of = (list, client) => list.flatMap((c) => c.peers).filter((p) => p.client === client);
+  const made = (list, client) => of(list, client).filter((p) => !p.not_tried);
+  const rows = [...new Set(asked.map(place))].map((name) => [name, asked.filter((c) => place(c) === name)]).filter(([, list]) => clients.some((c) => made(list, c).length));
+  table($("peers-table"), ["fault at", ...clients], rows.map(([name, list]) => [name, ...clients.map((c) => { const all = made(list, c), open = all.filter((p) => !p.ended).length; return all.length ? `${open} of ${all.length}` : "not tried"; })]), [null, ...clients.map(() => "n")]);
+  const ends = [...new Set(clients.flatMap((c) => made(asked, c).map((p) => p.end)))].sort();
+  const tally = (what, test) => [what, ...clients.map((c) => made(asked, c).filter(test).length)];
+  table($("peers-ends"), ["calls", ...clients], [tally("made", () => true), ...ends.map((end) => tally(end, (p) => p.end === end)), tally("error, but delivered", (p) => p.failed_but_delivered), tally("sent, but not delivered", (p) => p.sent_but_not_delivered)], [null, ...clients.map(() => "n")]);
+  for (const client of clients) {
+    const why = new Map();
+    for (const p of of(asked, client)) if (p.not_tried) why.set(p.not_tried, (why.get(p.not_tried) || 0) + 1);
+    if (why.size) $("peers-notes").append(el("p", { class: "note" }, `${client}, not tried: ` + [...why].map(([reason, n]) => `${number(n)}, because ${reason}`).join("; ") + "."));
+  }
+}
 const covered = new Map();
 for (const [[where, fault, outcome, backend], n] of coverage.places) {
   const row = covered.get(where) || { faults: new Set(), counts: {} }, key = `${backend}/${outcome}`;
@@ -250,7 +273,7 @@ if (reasons.size) {
   $("skipped").hidden = false;
   table($("skipped-table"), ["network", "why", "how many", "such as"], [...reasons].map(([key, row]) => [...key.split("\n"), number(row.n), row.example]), [null, "wide", "n"]);
 }
-$("footer").append(el("p", {}, `postbound ${results.version}. The same page is made by `, el("code", {}, "postbound matrix --backend mem,turmoil,loopback --report out.html"), "; every cell is run again by the line in its sheet."));
+$("footer").append(el("p", {}, `postbound ${results.version}. The same page is made by `, el("code", {}, "postbound matrix --backend mem,turmoil,loopback --peers --report out.html"), "; every cell is run again by the line in its sheet."));
 
 // The theme.
 $("theme").addEventListener("click", () => {

@@ -8,6 +8,7 @@ use simnet::{Entry, Event};
 
 use crate::case::Case;
 use crate::matrix::{Cell, Verdict};
+use crate::peers::PeerRecord;
 use crate::report::Report;
 
 /// How many events of a dialogue are kept; what an endless fault says is not all worth reading.
@@ -45,6 +46,9 @@ pub struct CellRecord {
     pub violations: Vec<String>,
     /// What the call did; nothing if the cell was skipped.
     pub ran: Option<Ran>,
+    /// What other clients did, if they were asked.
+    #[serde(default)]
+    pub peers: Vec<PeerRecord>,
 }
 
 /// What the call of a cell did. Times are microseconds.
@@ -173,6 +177,7 @@ impl CellRecord {
             skipped,
             violations: violations.iter().map(ToString::to_string).collect(),
             ran: report.map(|report| Ran::of(report)),
+            peers: Vec::new(),
         }
     }
 

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use cell::micros;
 pub use cell::{CellRecord, Line, Ran};
 pub use merge::MergeError;
 
 use crate::coverage::{Coverage, Tally};
 use crate::matrix::{Cell, Verdict};
+use crate::peers::PeerRecord;
 use crate::sweep::State;
 
 /// The version of the form in which results are kept.
@@ -90,6 +92,13 @@ impl Results {
     /// Adds what a cell showed.
     pub fn add(&mut self, cell: &Cell, verdict: &Verdict) {
         self.cells.push(CellRecord::of(cell, verdict));
+    }
+
+    /// Adds what other clients did in the cell that was added last.
+    pub fn add_peers(&mut self, peers: Vec<PeerRecord>) {
+        if let Some(cell) = self.cells.last_mut() {
+            cell.peers = peers;
+        }
     }
 
     /// Adds what a sweep showed.
