@@ -228,6 +228,9 @@ impl Settings {
         let Some((user, password)) = user.split_once(':') else {
             return wrong("there is a user and no password; write USER:PASSWORD@ before the host");
         };
+        if user.is_empty() {
+            return wrong("there is a password and no user; write USER:PASSWORD@ before the host");
+        }
         let user = decoded("the user", user)?;
         let secret = Secret::from(decoded("the password", password)?);
         let tokens = [Mechanism::OAuthBearer, Mechanism::XOAuth2];
@@ -332,6 +335,7 @@ mod tests {
             ("smtp://u:s3cret%@mail.example", "the password"),
             ("smtp://u:s3cret%ff@mail.example", "UTF-8"),
             ("smtp://u@mail.example", "no password"),
+            ("smtp://:s3cret@mail.example", "no user"),
             ("smtp://u:s3cret@[::1", "IPv6"),
             ("smtp://u:s3cret@mail.example?nonsense", "NAME=VALUE"),
             ("smtp://u:s3cret@mail.example?tls=yes", "\"tls\""),

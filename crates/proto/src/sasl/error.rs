@@ -68,7 +68,7 @@ impl fmt::Display for AuthError {
             Self::NoMechanism => "the server offers no mechanism that fits the credentials",
             Self::Policy => "the policy allows none of the server's mechanisms",
             Self::ClearText => {
-                "the connection is not encrypted and the server's mechanisms would show the secret; use TLS"
+                "the connection is not encrypted, or to a server that was not verified, and the server's mechanisms would show the secret; require TLS"
             }
             Self::Already => "the connection is authenticated already",
             Self::Unencodable => "the credentials have a character that the mechanism can't carry",

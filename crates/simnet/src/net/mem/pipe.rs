@@ -231,7 +231,8 @@ impl Pipe {
                 Some((_, Parcel::Octets(octets))) => self.arrived.extend(octets),
                 Some((_, Parcel::Fin)) if self.end == End::Open => self.end = End::Fin,
                 Some((_, Parcel::Rst)) => {
-                    // The harsher of what operating systems do: what was not read by then is gone.
+                    // The harsher of what operating systems do: what was not read by then is gone. Linux
+                    // lets it be read first (measured on 6.18, loopback: the octets, then ECONNRESET).
                     self.end = End::Rst;
                     self.arrived.clear();
                 }
