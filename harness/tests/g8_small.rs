@@ -102,3 +102,13 @@ fn g8_small_a_cap_of_zero_is_a_cap_of_one_and_no_cap_is_switched_off() {
     assert_eq!(outcome, Outcome::NotAccepted);
     assert!(read <= ONE_READ, "{read} octets");
 }
+
+/// A wrapper that is handed a future holds it a second time, and every move is of all of it.
+#[test]
+fn g8_small_a_call_s_future_holds_what_it_waits_for_once() {
+    let case = Case::default();
+    let client = case.client(postbound::TcpConnector::new());
+    let (envelope, message) = (case.envelope(), case.message());
+    let send = size_of_val(&client.send(&envelope, &message, Bounds::none()));
+    assert!(send <= 8 * 1024, "{send} octets");
+}

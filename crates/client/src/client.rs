@@ -4,6 +4,7 @@ mod builder;
 mod invalid;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -304,7 +305,8 @@ impl<C: Connector> Client<C> {
         let mut guard = Guard::new(tokens);
         let order = self.order();
         let recipients = envelope.forward_paths().len();
-        let call = self.deliver(&mut guard, envelope, message.into(), bounds, order);
+        // Pinned here, and handed on as a pointer: what is handed on itself is in the future twice.
+        let call = pin!(self.deliver(&mut guard, envelope, message.into(), bounds, order));
         traced::send(recipients, call).await
     }
 

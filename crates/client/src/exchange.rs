@@ -143,10 +143,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
             self.derive(cx);
             return Poll::Pending;
         }
-        let now = clock::now();
         let mut slices = [IoSlice::new(&[]); SLICES];
         let chunk = self.payload.message.chunk();
-        let count = self.session.transmit(chunk, &mut slices, now);
+        let count = match self.session.wants_write() {
+            true => self.session.transmit(chunk, &mut slices, clock::now()),
+            false => 0,
+        };
         let slices = slices.get(..count).unwrap_or_default();
         if slices.is_empty() {
             if !self.unflushed || self.session.is_over() {

@@ -1,5 +1,6 @@
 //! Failover: from a client's endpoints to one connection at rest.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use proto::{Bounds, FailureKind, Limit};
@@ -75,7 +76,7 @@ impl<C: Connector> Client<C> {
             // An order is never empty; if it were, the client's first endpoint would be tried.
             let endpoint = left.next().unwrap_or_else(|| self.first());
             let share = Share::of(bounds, left.len() + 1, clock::now());
-            let dial = self.dial_one(endpoint, guard, share.bounds);
+            let dial = pin!(self.dial_one(endpoint, guard, share.bounds));
             let dialled = traced::dial(endpoint, |done| *Connection::timings(done), dial).await;
             let mut error = match dialled {
                 Ok(mut connection) => {

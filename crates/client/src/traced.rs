@@ -16,6 +16,7 @@ mod on {
     use std::time::Duration;
 
     use proto::{Line, Outcome, Phase, Timings};
+    use tracing::instrument::Instrumented;
     use tracing::{Instrument, Level, debug, debug_span, enabled, trace, warn};
 
     use crate::endpoint::Endpoint;
@@ -26,12 +27,8 @@ mod on {
         duration.as_secs_f64() * 1_000.0
     }
 
-    pub(crate) async fn send<T>(
-        recipients: usize,
-        call: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let span = debug_span!("send", recipients);
-        call.instrument(span).await
+    pub(crate) fn send<F: Future>(recipients: usize, call: F) -> Instrumented<F> {
+        call.instrument(debug_span!("send", recipients))
     }
 
     pub(crate) async fn dial<T>(

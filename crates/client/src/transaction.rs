@@ -1,6 +1,7 @@
 //! One mail transaction.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
 use proto::transparency::LineEndings;
@@ -196,7 +197,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         settings: Settings<'m>,
     ) -> Result<Receipt, Error> {
         let span = traced::transaction_with(self.endpoint());
-        traced::transaction(span, self.run_out(guard, message, settings)).await
+        let transaction = pin!(self.run_out(guard, message, settings));
+        traced::transaction(span, transaction).await
     }
 
     async fn run_out<'m>(
