@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use memchr::memchr2;
+use memchr::memchr3;
 
 use crate::Limits;
 use crate::reply::{Reply, ReplyCode};
@@ -109,13 +109,13 @@ impl ReplyReader {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
-        let result = if self.held.is_empty() && input.len() <= self.line_cap {
-            match self.single_line(input) {
-                Some((consumed, reply)) => Ok((consumed, Some(reply))),
-                None => self.octets(input),
-            }
-        } else {
-            self.octets(input)
+        let whole = match self.held.is_empty() {
+            true => self.whole(input),
+            false => None,
+        };
+        let result = match whole {
+            Some((consumed, reply)) => Ok((consumed, Some(reply))),
+            None => self.octets(input),
         };
         if let Err(error) = &result {
             self.error = Some(error.clone());
@@ -124,18 +124,26 @@ impl ReplyReader {
         result
     }
 
-    /// The common case: one whole line of one reply, well-formed and within every cap.
-    fn single_line(&self, input: &[u8]) -> Option<(usize, Reply)> {
-        let end = memchr2(b'\r', 0, input)? + 2;
-        let line = input.get(..end)?;
-        let [a, b, c, separator, rest @ ..] = line else {
-            return None;
-        };
-        let text = rest.strip_suffix(b"\r\n")?;
-        if *separator != b' ' || end > self.octets_cap || memchr2(b'\n', 0, text).is_some() {
-            return None;
+    /// The common case: all lines of one reply, well-formed and within every cap.
+    fn whole(&self, input: &[u8]) -> Option<(usize, Reply)> {
+        let digits = input.first_chunk::<3>()?;
+        let mut end = 0;
+        for _ in 0..self.lines_cap {
+            let rest = input.get(end..)?;
+            let length = memchr3(b'\r', b'\n', 0, rest)? + 2;
+            let line = rest.get(..length)?;
+            end += length;
+            let separator = line.strip_prefix(digits)?.first()?;
+            if length > self.line_cap || end > self.octets_cap || !line.ends_with(b"\r\n") {
+                return None;
+            }
+            match separator {
+                b'-' => {}
+                b' ' => return Some((end, Reply::new(code(*digits)?, input.get(..end)?))),
+                _ => return None,
+            }
         }
-        Some((end, Reply::new(code([*a, *b, *c])?, line)))
+        None
     }
 
     /// Octet by octet, so that every cap and rule strikes where it is broken.

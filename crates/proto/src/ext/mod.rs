@@ -8,6 +8,7 @@ mod offered;
 mod xtext;
 
 use core::fmt;
+use std::borrow::Cow;
 
 pub use delivery::{ByMode, DeliverBy, FutureRelease, FutureReleaseLimits, MtPriority};
 pub use dsn::{EnvelopeId, Notify, OriginalRecipient, Ret};
@@ -88,31 +89,36 @@ impl Extension {
         if !valid {
             return None;
         }
-        let parameters = text(parameters.trim_ascii());
-        let first = parameters.split_whitespace().next();
-        Some(match text(keyword).to_ascii_uppercase().as_str() {
-            "PIPELINING" => Self::Pipelining,
-            "SIZE" => Self::Size(SizeLimit(parameters.parse().ok().filter(|size| *size > 0))),
-            "8BITMIME" => Self::EightBitMime,
-            "ENHANCEDSTATUSCODES" => Self::EnhancedStatusCodes,
-            "SMTPUTF8" => Self::SmtpUtf8,
-            "CHUNKING" => Self::Chunking,
-            "BINARYMIME" => Self::BinaryMime,
-            "DSN" => Self::Dsn,
-            "REQUIRETLS" => Self::RequireTls,
-            "LIMITS" => Self::Limits(TransactionLimits::parse(&parameters)),
-            "DELIVERBY" => Self::DeliverBy(
-                first
+        let parameters = parameters.trim_ascii();
+        let text_of = || text(parameters);
+        let first = || text_of().split_whitespace().next().map(str::to_owned);
+        let keyword = match keyword.iter().any(u8::is_ascii_lowercase) {
+            true => Cow::Owned(keyword.to_ascii_uppercase()),
+            false => Cow::Borrowed(keyword),
+        };
+        Some(match &*keyword {
+            b"PIPELINING" => Self::Pipelining,
+            b"SIZE" => Self::Size(SizeLimit(text_of().parse().ok().filter(|size| *size > 0))),
+            b"8BITMIME" => Self::EightBitMime,
+            b"ENHANCEDSTATUSCODES" => Self::EnhancedStatusCodes,
+            b"SMTPUTF8" => Self::SmtpUtf8,
+            b"CHUNKING" => Self::Chunking,
+            b"BINARYMIME" => Self::BinaryMime,
+            b"DSN" => Self::Dsn,
+            b"REQUIRETLS" => Self::RequireTls,
+            b"LIMITS" => Self::Limits(TransactionLimits::parse(&text_of())),
+            b"DELIVERBY" => Self::DeliverBy(
+                first()
                     .and_then(|seconds| seconds.parse().ok())
                     .filter(|seconds| *seconds > 0),
             ),
-            "MT-PRIORITY" => Self::MtPriority(first.map(str::to_owned)),
-            "FUTURERELEASE" => Self::FutureRelease(FutureReleaseLimits::parse(&parameters)),
-            "AUTH" => Self::Auth(mechanisms(&parameters)),
-            "STARTTLS" => Self::StartTls,
-            keyword => Self::Other {
-                keyword: keyword.to_owned(),
-                parameters,
+            b"MT-PRIORITY" => Self::MtPriority(first()),
+            b"FUTURERELEASE" => Self::FutureRelease(FutureReleaseLimits::parse(&text_of())),
+            b"AUTH" => Self::Auth(mechanisms(&text_of())),
+            b"STARTTLS" => Self::StartTls,
+            _ => Self::Other {
+                keyword: text(&keyword),
+                parameters: text_of(),
             },
         })
     }
@@ -159,13 +165,12 @@ fn mechanisms(parameters: &str) -> Vec<String> {
 
 /// Printable US-ASCII as it is, everything else as a question mark.
 fn text(octets: &[u8]) -> String {
-    octets
-        .iter()
-        .map(|octet| match octet {
-            b' '..=b'~' => char::from(*octet),
-            _ => '?',
-        })
-        .collect()
+    let mut text = String::with_capacity(octets.len());
+    text.extend(octets.iter().map(|octet| match octet {
+        b' '..=b'~' => char::from(*octet),
+        _ => '?',
+    }));
+    text
 }
 
 impl fmt::Display for Extension {

@@ -266,7 +266,7 @@ impl Session {
             Protocol::Smtp => "EHLO",
             Protocol::Lmtp => "LHLO",
         };
-        let line = format!("{verb} {}\r\n", self.config.ehlo_name.as_str());
+        let line = [verb, " ", self.config.ehlo_name.as_str(), "\r\n"].concat();
         self.say(&line, Command::Ehlo, now);
     }
 
@@ -289,7 +289,7 @@ impl Session {
 
     /// Says HELO to a server that does not know EHLO.
     pub(super) fn say_helo(&mut self, now: Instant) {
-        let line = format!("HELO {}\r\n", self.config.ehlo_name.as_str());
+        let line = ["HELO ", self.config.ehlo_name.as_str(), "\r\n"].concat();
         self.say(&line, Command::Helo, now);
     }
 

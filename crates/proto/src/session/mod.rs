@@ -408,6 +408,17 @@ impl Session {
         }
     }
 
+    /// Whether there are octets to be written: where not, [`transmit`](Self::transmit) need not be
+    /// asked, and the clock for it neither.
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
+        let mail_data = match &self.job {
+            Job::Transaction(transaction) => transaction.mail_data(),
+            _ => None,
+        };
+        self.out_taken < self.out.len() || mail_data.is_some_and(|data| data.pending() > 0)
+    }
+
     /// Fills `slices` with octets that may be written now, in order, and says how many it set.
     /// `chunk` is the current chunk of the message, the same until
     /// [`needs_chunk`](Self::needs_chunk) says otherwise.
