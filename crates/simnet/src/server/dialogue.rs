@@ -5,6 +5,7 @@ mod chunks;
 #[cfg(feature = "tls")]
 mod secure;
 
+use std::borrow::Cow;
 use std::future::pending;
 use std::io;
 
@@ -132,7 +133,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         } else {
             "ESMTP"
         };
-        let greeting = format!("220 {} {protocol}\r\n", self.double.script.domain);
+        let domain = self.double.script.domain.as_str();
+        let greeting = ["220 ", domain, " ", protocol, "\r\n"].concat();
         let mut next = self.answer(Phase::Greeting, greeting.into_bytes()).await?.1;
         while next == Next::Go {
             let Some(line) = self.wire.line().await? else {
@@ -251,17 +253,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             self.find("a command line ends with a bare LF");
             line.strip_suffix(b"\n").unwrap_or(line)
         });
-        let (shown, is_secret) = discreet(text, self.exchanges > 0);
+        let octets = text;
+        let secrets = self.exchanges > 0;
         self.double
             .trace
-            .record(connection, || Event::Command(shown));
+            .record(connection, || Event::Command(discreet(octets, secrets).0));
         if text.iter().any(u8::is_ascii_control) {
             self.find("a command line has a control character in it");
         }
-        if std::str::from_utf8(text).is_err() {
-            self.find("a command line is not UTF-8");
-        }
-        let text = String::from_utf8_lossy(text).into_owned();
+        let text = match std::str::from_utf8(text) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => {
+                self.find("a command line is not UTF-8");
+                String::from_utf8_lossy(text)
+            }
+        };
         let (verb, rest) = text.split_once(' ').unwrap_or((&text, ""));
         let verb = verb.to_ascii_uppercase();
         let most = parameters::line_octets(&verb, |keyword| self.offers(keyword));
@@ -319,7 +325,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             "HELP" => self.other(b"214 2.0.0 this is a test double\r\n").await,
             "VRFY" | "EXPN" => self.other(b"252 2.1.5 send and see\r\n").await,
             _ => {
-                self.find(if is_secret {
+                self.find(if discreet(octets, secrets).1 {
                     "a response outside an exchange, or no command".to_owned()
                 } else {
                     format!("{verb:?} is no command")

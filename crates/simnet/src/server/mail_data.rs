@@ -1,5 +1,7 @@
 //! A strict reader of mail data, independent of any client's encoder (RFC 5321 §4.5.2).
 
+use memchr::memchr2;
+
 /// What takes in mail data.
 pub(super) trait Taker {
     /// Octets of mail data so far.
@@ -65,14 +67,27 @@ impl MailData {
 
     /// Takes octets up to the end of mail data. Says how many it took and whether that was it.
     pub(super) fn take(&mut self, octets: &[u8]) -> (usize, bool) {
-        let mut taken = octets.len();
+        self.message
+            .reserve(octets.len().min(self.most - self.message.len()));
+        let mut rest = octets;
         let mut ended = false;
-        for (i, &octet) in octets.iter().enumerate() {
+        while let Some((&octet, behind)) = rest.split_first() {
+            if self.at == At::Text || (self.at == At::LineStart && octet != b'.') {
+                let (text, line_ending) = in_line(rest);
+                if !text.is_empty() {
+                    self.push(text);
+                    self.at = At::Text;
+                    rest = line_ending;
+                    continue;
+                }
+            }
+            rest = behind;
             if self.octet(octet) {
-                (taken, ended) = (i + 1, true);
+                ended = true;
                 break;
             }
         }
+        let taken = octets.len() - rest.len();
         self.taken += taken as u64;
         let full = self.message.len() >= self.most;
         if let Some(wire) = self.wire.as_mut().filter(|_| !full) {
@@ -87,7 +102,7 @@ impl MailData {
             (At::Dot, b'\r') => At::DotCr,
             (At::DotCr, b'\n') => return true,
             (At::Dot, b'.') => {
-                self.push(b'.');
+                self.push(b".");
                 At::Text
             }
             (At::Dot, _) => {
@@ -97,11 +112,11 @@ impl MailData {
             (At::DotCr, _) => {
                 self.unstuffed = true;
                 self.bare_cr = true;
-                self.push(b'\r');
+                self.push(b"\r");
                 self.text(octet)
             }
             (At::Cr, b'\n') => {
-                self.push(b'\n');
+                self.push(b"\n");
                 At::LineStart
             }
             (At::Cr, _) => {
@@ -113,14 +128,14 @@ impl MailData {
         false
     }
 
-    fn push(&mut self, octet: u8) {
-        if self.message.len() < self.most {
-            self.message.push(octet);
-        }
+    fn push(&mut self, octets: &[u8]) {
+        let room = self.most - self.message.len();
+        let kept = octets.get(..room).unwrap_or(octets);
+        self.message.extend_from_slice(kept);
     }
 
     fn text(&mut self, octet: u8) -> At {
-        self.push(octet);
+        self.push(&[octet]);
         match octet {
             b'\r' => At::Cr,
             b'\n' => {
@@ -130,6 +145,12 @@ impl MailData {
             _ => At::Text,
         }
     }
+}
+
+/// The octets before the next CR or LF, and the rest.
+fn in_line(octets: &[u8]) -> (&[u8], &[u8]) {
+    let end = memchr2(b'\r', b'\n', octets).unwrap_or(octets.len());
+    octets.split_at(end)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod wire;
 
 use std::future::pending;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
@@ -141,11 +141,15 @@ impl Script {
     }
 
     fn offers(&self, keyword: &str) -> bool {
-        self.extensions
-            .iter()
-            .any(|line| line.split(' ').next() == Some(keyword))
+        self.extensions.iter().any(|line| {
+            let behind = line.strip_prefix(keyword);
+            behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(' '))
+        })
     }
 }
+
+/// Made once: a run of many cases has a double for each.
+static DEFAULT: LazyLock<Arc<Script>> = LazyLock::new(Arc::default);
 
 /// A double: a plan, and what is known of the clients that met it. Clones share all of it.
 #[derive(Clone, Debug)]
@@ -169,7 +173,7 @@ impl Double {
         Self {
             rules: Rules::new(&plan),
             plan: Arc::new(plan),
-            script: Arc::default(),
+            script: Arc::clone(&DEFAULT),
             ledger: Ledger::default(),
             trace: Trace::new(),
             keep_wire: false,

@@ -1,7 +1,10 @@
 //! The server's end of a connection: lines in, sayings out at any pace.
 
+use std::borrow::Cow;
 use std::io;
 
+use bytes::BufMut;
+use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
@@ -52,19 +55,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Reads at most `most` more octets; `false` at the end.
     pub(super) async fn read(&mut self, most: usize) -> io::Result<bool> {
-        let mut octets = [0; READ];
         let most = most.clamp(1, READ);
-        let space = octets.get_mut(..most).unwrap_or_default();
-        let count = self.stream.read(space).await?;
-        self.buffer
-            .extend_from_slice(octets.get(..count).unwrap_or_default());
+        self.buffer.reserve(most);
+        let count = self
+            .stream
+            .read_buf(&mut (&mut self.buffer).limit(most))
+            .await?;
         Ok(count > 0)
     }
 
     /// The next command line with its line ending; `None` at the end.
     pub(super) async fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
-            if let Some(end) = self.buffered().iter().position(|octet| *octet == b'\n') {
+            if let Some(end) = memchr(b'\n', self.buffered()) {
                 let line = self.buffered().get(..=end).unwrap_or_default().to_vec();
                 self.consume(line.len());
                 return Ok(Some(line));
@@ -83,14 +86,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Says something in place of `normal`.
     pub(super) async fn say(&mut self, say: &Say, pace: Pace, normal: &[u8]) -> io::Result<()> {
-        let octets = match say {
-            Say::Normal | Say::Sasl(_) => normal.to_vec(),
-            Say::Reply { code, text } => reply(*code, text),
-            Say::Raw(octets) => octets.clone(),
-            Say::Half => normal.get(..normal.len() / 2).unwrap_or_default().to_vec(),
-            Say::Nothing => Vec::new(),
-            Say::Garbage => b"\x16\x03\x01\xff\xfenonsense\x1b[2J\r\n".to_vec(),
-            Say::Twice => [normal, normal].concat(),
+        let octets: Cow<'_, [u8]> = match say {
+            Say::Normal | Say::Sasl(_) => normal.into(),
+            Say::Reply { code, text } => reply(*code, text).into(),
+            Say::Raw(octets) => octets.into(),
+            Say::Half => normal.get(..normal.len() / 2).unwrap_or_default().into(),
+            Say::Nothing => Cow::default(),
+            Say::Garbage => b"\x16\x03\x01\xff\xfenonsense\x1b[2J\r\n".into(),
+            Say::Twice => [normal, normal].concat().into(),
             Say::EndlessLines => return self.say_endless(normal, pace, true).await,
             Say::EndlessLine => return self.say_endless(normal, pace, false).await,
         };
@@ -165,11 +168,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
 /// A reply of one line or several, by the text's line breaks.
 pub(super) fn reply(code: u16, text: &str) -> Vec<u8> {
+    let code = code.to_string();
     let mut lines = text.split('\n').peekable();
-    let mut reply = String::new();
+    let mut reply = Vec::with_capacity(text.len() + 64);
     while let Some(line) = lines.next() {
-        let separator = if lines.peek().is_some() { '-' } else { ' ' };
-        reply.push_str(&format!("{code}{separator}{line}\r\n"));
+        let separator: &[u8] = if lines.peek().is_some() { b"-" } else { b" " };
+        for part in [code.as_bytes(), separator, line.as_bytes(), b"\r\n"] {
+            reply.extend_from_slice(part);
+        }
     }
-    reply.into_bytes()
+    reply
 }

@@ -221,6 +221,11 @@ impl Pipe {
         self.send(Parcel::Rst, now, extra);
     }
 
+    /// Whether nothing is under way.
+    pub(super) fn is_still(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
     /// Lets in what has arrived by now, and says when the next arrival is.
     pub(super) fn arrive(&mut self, now: Instant) -> Option<Instant> {
         while let Some((at, _)) = self.under_way.front() {
@@ -228,6 +233,9 @@ impl Pipe {
                 return Some(*at);
             }
             match self.under_way.pop_front() {
+                Some((_, Parcel::Octets(octets))) if self.arrived.is_empty() => {
+                    self.arrived = octets.into();
+                }
                 Some((_, Parcel::Octets(octets))) => self.arrived.extend(octets),
                 Some((_, Parcel::Fin)) if self.end == End::Open => self.end = End::Fin,
                 Some((_, Parcel::Rst)) => {

@@ -86,8 +86,8 @@ fn poll_at(timer: &mut Timer, at: Option<Instant>, cx: &mut Context<'_>) -> Poll
 }
 
 impl Stream {
-    /// Room for octets, or why there never will be any.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// Room for octets and the time, or why there never will be any.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(usize, Instant)>> {
         loop {
             let due = {
                 let now = Instant::now();
@@ -107,19 +107,18 @@ impl Stream {
                         outgoing.writer = Some(cx.waker().clone());
                         incoming.rst_due()
                     }
-                    room => return Poll::Ready(Ok(room.min(outgoing.shape.fragment))),
+                    room => return Poll::Ready(Ok((room.min(outgoing.shape.fragment), now))),
                 }
             };
             ready!(poll_at(&mut self.writing, due, cx));
         }
     }
 
-    fn send(&mut self, octets: Vec<u8>) {
+    fn send(&mut self, octets: Vec<u8>, now: Instant) {
         let count = octets.len() as u64;
         self.counters.octets.fetch_add(count, Ordering::Relaxed);
         let mut pipes = lock(&self.shared);
         let (incoming, outgoing) = both(&mut pipes, self.server);
-        let now = Instant::now();
         if outgoing.send_octets(octets, now) {
             incoming.send_rst(now, Duration::ZERO);
         }
@@ -137,7 +136,10 @@ impl AsyncRead for Stream {
             let due = {
                 let mut pipes = lock(&this.shared);
                 let (incoming, _) = both(&mut pipes, this.server);
-                let due = incoming.arrive(Instant::now());
+                let due = match incoming.is_still() {
+                    true => None,
+                    false => incoming.arrive(Instant::now()),
+                };
                 if incoming.end == End::Rst {
                     return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
                 }
@@ -171,14 +173,15 @@ impl AsyncWrite for Stream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let room = ready!(this.poll_room(cx))?;
-        let mut octets = Vec::new();
+        let (room, now) = ready!(this.poll_room(cx))?;
+        let offered: usize = bufs.iter().map(|buf| buf.len()).sum();
+        let mut octets = Vec::with_capacity(offered.min(room));
         for buf in bufs {
             let take = buf.len().min(room - octets.len());
             octets.extend_from_slice(buf.get(..take).unwrap_or_default());
         }
         let count = octets.len();
-        this.send(octets);
+        this.send(octets, now);
         Poll::Ready(Ok(count))
     }
 
