@@ -183,9 +183,11 @@ impl Case {
         }
     }
 
-    /// The server that the client meets.
-    #[must_use]
-    pub fn double(&self) -> Double {
+    /// What the server offers, where it is not what a double offers by itself.
+    fn script(&self) -> Option<Script> {
+        if self.pipelining && self.chunking.is_none() && !self.lmtp && self.auth.is_none() {
+            return None;
+        }
         let mut script = Script::default();
         if !self.pipelining {
             script = script.without("PIPELINING");
@@ -199,7 +201,16 @@ impl Case {
         if let Some(mechanism) = self.auth {
             script = script.with_auth(mechanism.name(), Account::new(USER, SECRET));
         }
-        let mut double = Double::new(self.plan.clone()).with_script(script);
+        Some(script)
+    }
+
+    /// The server that the client meets.
+    #[must_use]
+    pub fn double(&self) -> Double {
+        let mut double = Double::new(self.plan.clone());
+        if let Some(script) = self.script() {
+            double = double.with_script(script);
+        }
         if self.proxy.is_some() {
             double = double.behind(Front::with_credentials(USER, SECRET));
         }
@@ -246,7 +257,8 @@ impl Case {
     #[must_use]
     pub fn message(&self) -> Vec<u8> {
         let octets = usize::try_from(self.octets).unwrap_or(usize::MAX);
-        let mut message = b"Subject: a case\r\n\r\n".to_vec();
+        let mut message = Vec::with_capacity(octets.saturating_add(128));
+        message.extend_from_slice(b"Subject: a case\r\n\r\n");
         if self.eight_bit {
             message.extend_from_slice("Gr\u{fc}\u{df}e\r\n".as_bytes());
         }

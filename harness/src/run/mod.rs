@@ -7,6 +7,7 @@ pub mod several;
 pub mod turmoil;
 
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use postbound::{
@@ -174,8 +175,7 @@ pub(crate) fn report(
 
 /// Whether a message was committed for those that the client says were accepted: for all of them or,
 /// over LMTP, for one of them.
-pub(crate) fn is_addressed<T: AsRef<str>>(case: &Case, to: &[String], accepted: &[T]) -> bool {
-    let accepted: Vec<&str> = accepted.iter().map(AsRef::as_ref).collect();
+pub(crate) fn is_addressed(case: &Case, to: &[String], accepted: &[&str]) -> bool {
     match to {
         [one] if case.lmtp => accepted.contains(&one.as_str()),
         _ => to == accepted,
@@ -210,6 +210,7 @@ pub(crate) fn attributes(case: &Case) -> bool {
 
 /// Runs a future to its end on a runtime of its own whose clock is paused.
 pub fn paused<T>(future: impl Future<Output = T>) -> T {
+    let future = pin!(future);
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

@@ -67,7 +67,7 @@ impl Pipe {
     fn new(octets: Vec<u8>, plan: &Plan, way: Direction, opened: Millis) -> Self {
         let mut pipe = Self {
             octets,
-            under_way: VecDeque::new(),
+            under_way: VecDeque::with_capacity(4),
             arrived: 0,
             read: 0,
             lost: 0,

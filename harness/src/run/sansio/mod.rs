@@ -141,6 +141,7 @@ impl Runner {
             yielded: false,
             octets_at_cancel: None,
             world: None,
+            written: Vec::with_capacity(1024),
             hash: 0xcbf2_9ce4_8422_2325,
         };
         let result = run.call(buffers);
@@ -151,8 +152,8 @@ impl Runner {
         let hash = run.hash;
         let world = run.world.take();
         let recipients = match &result {
-            Ok((_, recipients)) => recipients.clone(),
-            Err(failure) => failure.recipients.clone(),
+            Ok((_, recipients)) => recipients,
+            Err(failure) => &failure.recipients,
         };
         let (timings, timed_out) = match &result {
             Ok(_) => Default::default(),
@@ -164,16 +165,16 @@ impl Runner {
                 },
             ),
         };
-        let accepted = accepted(&recipients);
-        let claim = match result {
+        let accepted = accepted(recipients);
+        let claim = match &result {
             Ok((code, _)) => Claim {
                 outcome: Outcome::Accepted,
                 phase: None,
                 kind: "accepted",
-                code: Some(code),
+                code: Some(*code),
                 accepted: accepted.len(),
             },
-            Err(failure) => Claim::of_failure(&failure),
+            Err(failure) => Claim::of_failure(failure),
         };
         let (mut committed, mut findings) = (Vec::new(), Vec::new());
         if let Some(World { link, server }) = world {
@@ -181,7 +182,7 @@ impl Runner {
             findings = server.findings;
             kept.buffers = link.into_buffers();
         }
-        let for_each = super::for_each(case, &recipients, |path| {
+        let for_each = super::for_each(case, recipients, |path| {
             let to = |delivery: &&Delivery| delivery.forward_paths.iter().any(|to| to == path);
             committed.iter().filter(to).count()
         });
@@ -203,15 +204,15 @@ impl Runner {
     }
 }
 
-fn accepted(recipients: &[proto::Recipient]) -> Vec<String> {
+fn accepted(recipients: &[proto::Recipient]) -> Vec<&str> {
     recipients
         .iter()
         .filter(|recipient| recipient.is_accepted())
-        .map(|recipient| recipient.path().as_str().to_owned())
+        .map(|recipient| recipient.path().as_str())
         .collect()
 }
 
-fn is_intact(delivery: &Delivery, case: &Case, message: &[u8], accepted: &[String]) -> bool {
+fn is_intact(delivery: &Delivery, case: &Case, message: &[u8], accepted: &[&str]) -> bool {
     delivery.octets == message
         && delivery.reverse_path == "sender@client.example"
         && (!super::attributes(case)
@@ -232,6 +233,8 @@ struct Run<'a> {
     yielded: bool,
     octets_at_cancel: Option<u64>,
     world: Option<World<'a>>,
+    /// What one write takes.
+    written: Vec<u8>,
     /// A hash of what was done when.
     hash: u64,
 }
@@ -471,12 +474,14 @@ impl Run<'_> {
                 return true;
             }
         };
-        let mut taken = 0;
+        // One write, whatever it is made of.
+        self.written.clear();
         for slice in &slices[..count] {
-            let part = slice.len().min(room - taken);
-            link.send(false, &slice[..part], self.now);
-            taken += part;
+            let part = slice.len().min(room - self.written.len());
+            self.written.extend_from_slice(&slice[..part]);
         }
+        let taken = self.written.len();
+        link.send(false, &self.written, self.now);
         session.transmitted(taken, chunk, now);
         self.mix(taken as u64);
         true

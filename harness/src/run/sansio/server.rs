@@ -1,5 +1,6 @@
 //! The scripted server once more, in plain code: a second opinion on the double's dialogue.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use memchr::{memchr, memchr2};
@@ -95,8 +96,8 @@ impl<'a> Server<'a> {
             offer,
             mode: Mode::Commands,
             asleep: None,
-            acts: VecDeque::new(),
-            saying: Vec::new(),
+            acts: VecDeque::with_capacity(8),
+            saying: Vec::with_capacity(256),
             used: 0,
             taken: 0,
             occasions: [0; Phase::COUNT],
@@ -258,7 +259,10 @@ impl<'a> Server<'a> {
         if line.len() > 512 || text.iter().any(u8::is_ascii_control) {
             self.find("a command line that is too long or has a control character");
         }
-        let text = String::from_utf8_lossy(text);
+        let text = match std::str::from_utf8(text) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(text),
+        };
         self.command(&text, more);
         Some(true)
     }
@@ -742,26 +746,42 @@ impl MailData {
     /// Takes octets up to the end of mail data. Says how many, and whether that was it.
     fn take(&mut self, octets: &[u8]) -> (usize, bool) {
         let mut at = 0;
+        self.message.reserve(octets.len());
         while let Some(length) = memchr(b'\n', &octets[at..]) {
-            self.line.extend_from_slice(&octets[at..=at + length]);
+            let more = &octets[at..=at + length];
             at += length + 1;
-            if self.line.ends_with(b"\r\n") {
-                let line = &self.line[..self.line.len() - 2];
-                if line == b"." {
-                    self.taken += at as u64;
-                    return (at, true);
+            let ended = if self.line.is_empty() && more.ends_with(b"\r\n") {
+                self.line_of(more)
+            } else {
+                self.line.extend_from_slice(more);
+                if !self.line.ends_with(b"\r\n") {
+                    continue;
                 }
-                self.wrong |= memchr2(b'\r', b'\n', line).is_some();
-                // Transparency: every line that begins with a dot has one more.
-                let stuffed = line.first() == Some(&b'.');
-                self.wrong |= stuffed && line.get(1) != Some(&b'.');
-                self.message
-                    .extend_from_slice(&self.line[usize::from(stuffed)..]);
-                self.line.clear();
+                let line = std::mem::take(&mut self.line);
+                self.line_of(&line)
+            };
+            if ended {
+                self.taken += at as u64;
+                return (at, true);
             }
         }
         self.line.extend_from_slice(&octets[at..]);
         self.taken += octets.len() as u64;
         (octets.len(), false)
+    }
+
+    /// Takes a line with its CRLF. Says whether it was the end of mail data.
+    fn line_of(&mut self, whole: &[u8]) -> bool {
+        let line = &whole[..whole.len() - 2];
+        if line == b"." {
+            return true;
+        }
+        self.wrong |= memchr2(b'\r', b'\n', line).is_some();
+        // Transparency: every line that begins with a dot has one more.
+        let stuffed = line.first() == Some(&b'.');
+        self.wrong |= stuffed && line.get(1) != Some(&b'.');
+        self.message
+            .extend_from_slice(&whole[usize::from(stuffed)..]);
+        false
     }
 }
