@@ -10,6 +10,8 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use harness::case::Case;
+use harness::run::{mem, sansio, turmoil};
 use postbound_benches::canned::WORKLOADS;
 use postbound_benches::contest::message;
 use postbound_benches::speed::encode;
@@ -72,5 +74,17 @@ fn session(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, replies, transparency, session);
+/// Healthy cases, as the sweeps run them: without an allocator that counts.
+fn simulation(c: &mut Criterion) {
+    let mut group = c.benchmark_group("simulated case");
+    group.throughput(Throughput::Elements(1));
+    let case = Case::default();
+    let mut runner = sansio::Runner::default();
+    group.bench_function("sans-IO", |b| b.iter(|| runner.run(black_box(&case))));
+    group.bench_function("mem", |b| b.iter(|| mem::run_quick(black_box(&case))));
+    group.bench_function("turmoil", |b| b.iter(|| turmoil::run(black_box(&case))));
+    group.finish();
+}
+
+criterion_group!(benches, replies, transparency, session, simulation);
 criterion_main!(benches);

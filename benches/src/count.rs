@@ -4,8 +4,6 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use stats_alloc::{Region, StatsAlloc};
-
 use crate::contest::Round;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -73,14 +71,17 @@ pub fn instructions(arguments: &[&str], few: usize, many: usize) -> Result<Instr
     })
 }
 
+/// Whose instructions no other program has: the allocator's that counts.
+const COUNTER: &str = "allocation_counter::";
+
 /// Sums the costs by object file. A line behind `calls=` has the cost of the call, which is counted
 /// where it is spent.
 fn read_callgrind(file: &Path) -> Result<Instructions, Failure> {
     let own_name = program()?;
     let own_name = own_name.to_string_lossy();
-    let mut own_ids = Vec::new();
+    let (mut own_ids, mut counter_ids) = (Vec::new(), Vec::new());
     let mut counted = Instructions::default();
-    let (mut is_own, mut is_call) = (false, false);
+    let (mut is_own, mut is_counter, mut is_call) = (false, false, false);
     for line in std::fs::read_to_string(file)?.lines() {
         if let Some(object) = line.strip_prefix("ob=").or(line.strip_prefix("cob=")) {
             let (id, name) = object.split_once(' ').unwrap_or((object, ""));
@@ -90,10 +91,19 @@ fn read_callgrind(file: &Path) -> Result<Instructions, Failure> {
             if line.starts_with("ob=") {
                 is_own = own_ids.iter().any(|own| own == id);
             }
+        } else if let Some(function) = line.strip_prefix("fn=").or(line.strip_prefix("cfn=")) {
+            let (id, name) = function.split_once(' ').unwrap_or((function, ""));
+            if name.contains(COUNTER) {
+                counter_ids.push(id.to_owned());
+            }
+            if line.starts_with("fn=") {
+                is_counter = counter_ids.iter().any(|counter| counter == id);
+            }
         } else if line.starts_with("calls=") {
             is_call = true;
         } else if line.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '*'))
             && !std::mem::take(&mut is_call)
+            && !is_counter
             && let Some(cost) = line
                 .split(' ')
                 .nth(1)
@@ -149,19 +159,36 @@ pub fn system_calls(arguments: &[&str], few: usize, many: usize) -> Result<f64, 
 ///
 /// # Errors
 /// The round's own.
-pub fn allocations(
-    allocator: &StatsAlloc<std::alloc::System>,
-    round: &mut Round,
-    messages: usize,
-) -> Result<f64, Failure> {
+pub fn allocations(meter: Meter, round: &mut Round, messages: usize) -> Result<f64, Failure> {
     round(messages)?;
-    let region = Region::new(allocator);
-    round(messages)?;
-    let first = region.change();
-    let region = Region::new(allocator);
-    round(3 * messages)?;
-    let second = region.change();
+    let mut count = |messages| {
+        let (result, counted) = measured(meter, || round(messages));
+        result.map(|()| counted.allocations as f64)
+    };
+    let (first, second) = (count(messages)?, count(3 * messages)?);
     // What a round costs, however long it is, falls out.
-    let count = |stats: stats_alloc::Stats| (stats.allocations + stats.reallocations) as f64;
-    Ok((count(second) - count(first)) / (2 * messages) as f64)
+    Ok((second - first) / (2 * messages) as f64)
+}
+
+/// What a call on this thread did to the heap.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "made in one place")]
+pub struct Heap {
+    /// Allocations, moved ones included.
+    pub allocations: u64,
+    /// Octets allocated, given back or not.
+    pub octets: u64,
+    /// Octets that were not given back.
+    pub left: i64,
+}
+
+/// Counts what a call does to the heap. It comes from the program that has the allocator for it:
+/// whatever else is linked to this library is measured with the system's own.
+pub type Meter = fn(&mut dyn FnMut()) -> Heap;
+
+/// What a call on this thread comes to, and what it did to the heap.
+pub(crate) fn measured<T>(meter: Meter, call: impl FnOnce() -> T) -> (T, Heap) {
+    let (mut call, mut result) = (Some(call), None);
+    let counted = meter(&mut || result = call.take().map(|call| call()));
+    (result.expect("a meter calls once"), counted)
 }

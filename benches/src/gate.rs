@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use stats_alloc::StatsAlloc;
 
 use crate::canned::WORKLOADS;
-use crate::count;
+use crate::count::{self, Meter};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -66,12 +65,12 @@ fn processor() -> String {
 ///
 /// # Errors
 /// If valgrind is missing, or a workload fails.
-pub fn counted(allocator: &StatsAlloc<std::alloc::System>) -> Result<Baseline, Failure> {
+pub fn counted(meter: Meter) -> Result<Baseline, Failure> {
     let mut counts = BTreeMap::new();
     for workload in WORKLOADS {
         let instructions = count::instructions(&["canned", workload.name], 200, 600)?;
         let mut round = workload.prepare()?;
-        let allocations = count::allocations(allocator, &mut round, 100)?;
+        let allocations = count::allocations(meter, &mut round, 100)?;
         let counted = Counts {
             instructions: instructions.own.round(),
             allocations: (allocations * 100.0).round() / 100.0,

@@ -8,11 +8,11 @@ use postbound::{
     Auth, Bounds, Client, ClientBuilder, Connection, Connector, Envelope, Security, Tls,
 };
 use proto::sasl::Credentials;
-use stats_alloc::{Region, StatsAlloc};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 use crate::contest::{message, runtime};
+use crate::count::{Meter, measured};
 use crate::ours::envelope;
 use crate::sink::Sink;
 
@@ -49,7 +49,7 @@ fn client(port: u16, security: Security) -> ClientBuilder<Named> {
 /// # Errors
 /// If a connection can't be had.
 pub fn heap(
-    allocator: &StatsAlloc<std::alloc::System>,
+    meter: Meter,
     sink: &Sink,
     security: Security,
     connections: usize,
@@ -57,24 +57,25 @@ pub fn heap(
     let runtime = runtime()?;
     let client = client(sink.port(), security).build()?;
     let (envelope, message) = (envelope(1)?, message(1024));
-    runtime.block_on(async {
-        // What is made once is made before.
-        let mut held: Vec<Connection<TcpStream>> = Vec::with_capacity(connections + 1);
-        held.push(client.connect(Bounds::none()).await?);
-        let region = Region::new(allocator);
-        for _ in 0..connections {
-            let mut connection = client.connect(Bounds::none()).await?;
-            let _ = connection
-                .transaction(&envelope)?
-                .send(&message, Bounds::none())
-                .await?;
-            held.push(connection);
-        }
-        let change = region.change();
-        let octets = change.bytes_allocated as f64 - change.bytes_deallocated as f64;
-        drop(held);
-        Ok(octets / connections as f64)
-    })
+    let mut held: Vec<Connection<TcpStream>> = Vec::with_capacity(connections + 1);
+    // What is made once is made before.
+    held.push(runtime.block_on(client.connect(Bounds::none()))?);
+    let (result, counted) = measured(meter, || {
+        runtime.block_on(async {
+            for _ in 0..connections {
+                let mut connection = client.connect(Bounds::none()).await?;
+                let _ = connection
+                    .transaction(&envelope)?
+                    .send(&message, Bounds::none())
+                    .await?;
+                held.push(connection);
+            }
+            Ok::<_, Failure>(())
+        })
+    });
+    result?;
+    runtime.block_on(async { drop(held) });
+    Ok(counted.left as f64 / connections as f64)
 }
 
 /// A client that dials, sends one message and closes.

@@ -1,23 +1,19 @@
 //! The one command: what everything costs, in one table.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
-use std::alloc::System;
 use std::process::ExitCode;
 
 use harness::case::Case;
 use harness::run::{mem, sansio, turmoil};
 use postbound_benches::canned::WORKLOADS;
 use postbound_benches::contest::Entrant;
+use postbound_benches::count::Heap;
 use postbound_benches::page::page;
 use postbound_benches::rows::Bench;
 use postbound_benches::sink::Sink;
 use postbound_benches::{gate, sink, table};
 use simnet::plan::Certificate;
 use simnet::tls::server_config;
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -38,6 +34,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// What the allocator of this program, which is `allocation_counter`'s, counts on this thread.
+fn heap(call: &mut dyn FnMut()) -> Heap {
+    let counted = allocation_counter::measure(call);
+    Heap {
+        allocations: counted.count_total,
+        octets: counted.bytes_total,
+        left: counted.bytes_current,
+    }
+}
+
 fn run(arguments: &[&str]) -> Result<bool, Failure> {
     match arguments {
         ["sink"] => {
@@ -52,9 +58,10 @@ fn run(arguments: &[&str]) -> Result<bool, Failure> {
         }
         ["work", "sim", backend, cases] => {
             let case = Case::default();
+            let mut runner = sansio::Runner::default();
             for _ in 0..cases.parse::<u32>()? {
                 match *backend {
-                    "sans-io" => drop(sansio::run(&case)),
+                    "sans-io" => drop(runner.run(&case)),
                     "mem" => drop(mem::run_quick(&case)),
                     "turmoil" => drop(turmoil::run(&case)),
                     _ => return Err("no such backend".into()),
@@ -68,7 +75,7 @@ fn run(arguments: &[&str]) -> Result<bool, Failure> {
             round(messages.parse()?)?;
         }
         ["counters", "--update"] => {
-            let counted = gate::counted(ALLOCATOR)?;
+            let counted = gate::counted(heap)?;
             let text = serde_json::to_string_pretty(&counted)?;
             std::fs::write(gate::path(), text + "\n")?;
             println!("{} is up to date", gate::path().display());
@@ -76,7 +83,7 @@ fn run(arguments: &[&str]) -> Result<bool, Failure> {
         ["counters", "--check"] => {
             let text = std::fs::read_to_string(gate::path())?;
             let (report, holds) =
-                gate::compare(&serde_json::from_str(&text)?, &gate::counted(ALLOCATOR)?);
+                gate::compare(&serde_json::from_str(&text)?, &gate::counted(heap)?);
             print!("{report}");
             return Ok(holds);
         }
@@ -127,7 +134,7 @@ fn measure(arguments: &[&str]) -> Result<(), Failure> {
     }
     let bench = Bench {
         sink: Sink::start()?,
-        allocator: ALLOCATOR,
+        meter: heap,
         quick,
         progress: |what| eprintln!("{what} …"),
     };

@@ -10,7 +10,7 @@ use crate::why::*;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-impl Bench<'_> {
+impl Bench {
     pub(crate) fn messages(&self, results: &mut Results) -> Result<(), Failure> {
         use Entrant::{
             LettreBlocking, Many, ManyBest, Raw, RawAcross, RawChunked, RawTokio, RawTokioAcross,

@@ -1,14 +1,13 @@
 //! How cost grows: the exponent of a straight line through the logarithms.
 
-use std::alloc::System;
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
 use postbound::{Bounds, Client, Connection, Message};
-use stats_alloc::{Region, StatsAlloc};
 
 use crate::canned::{Canned, Stream};
 use crate::contest::{median, message};
+use crate::count::{Meter, measured};
 use crate::ours::envelope;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -66,12 +65,12 @@ fn connect() -> Result<(tokio::runtime::Runtime, Connection<Stream>), Failure> {
 ///
 /// # Errors
 /// If a message is not accepted.
-pub fn all(allocator: &StatsAlloc<System>) -> Result<Vec<Growth>, Failure> {
+pub fn all(meter: Meter) -> Result<Vec<Growth>, Failure> {
     Ok(vec![
         recipients()?,
         octets()?,
-        heap_of_octets(allocator)?,
-        connections(allocator)?,
+        heap_of_octets(meter)?,
+        connections(meter)?,
     ])
 }
 
@@ -120,7 +119,7 @@ fn octets() -> Result<Growth, Failure> {
 }
 
 /// A message that is read while it is sent never lies in memory whole.
-fn heap_of_octets(allocator: &StatsAlloc<System>) -> Result<Growth, Failure> {
+fn heap_of_octets(meter: Meter) -> Result<Growth, Failure> {
     let mut points = Vec::new();
     for size in SIZES {
         let (runtime, mut connection) = connect()?;
@@ -136,10 +135,9 @@ fn heap_of_octets(allocator: &StatsAlloc<System>) -> Result<Growth, Failure> {
         };
         // The server in memory has its buffers by then.
         send(&mut connection)?;
-        let region = Region::new(allocator);
-        send(&mut connection)?;
-        let change = region.change();
-        points.push((size as f64, change.bytes_allocated as f64));
+        let (result, counted) = measured(meter, || send(&mut connection));
+        result?;
+        points.push((size as f64, counted.octets as f64));
     }
     Ok(Growth::new(
         "heap allocated for a message that is read, by octets",
@@ -148,7 +146,7 @@ fn heap_of_octets(allocator: &StatsAlloc<System>) -> Result<Growth, Failure> {
     ))
 }
 
-fn connections(allocator: &StatsAlloc<System>) -> Result<Growth, Failure> {
+fn connections(meter: Meter) -> Result<Growth, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -159,13 +157,14 @@ fn connections(allocator: &StatsAlloc<System>) -> Result<Growth, Failure> {
     let mut points = Vec::new();
     for count in [1, 10, 100, 1_000, 10_000] {
         let mut held = Vec::with_capacity(count);
-        let region = Region::new(allocator);
-        for _ in 0..count {
-            held.push(runtime.block_on(client.connect(Bounds::none()))?);
-        }
-        let change = region.change();
-        let octets = change.bytes_allocated as f64 - change.bytes_deallocated as f64;
-        points.push((count as f64, octets));
+        let (result, counted) = measured(meter, || {
+            for _ in 0..count {
+                held.push(runtime.block_on(client.connect(Bounds::none()))?);
+            }
+            Ok::<_, Failure>(())
+        });
+        result?;
+        points.push((count as f64, counted.left as f64));
         drop(held);
     }
     Ok(Growth::new(
