@@ -190,5 +190,8 @@ pub type Meter = fn(&mut dyn FnMut()) -> Heap;
 pub(crate) fn measured<T>(meter: Meter, call: impl FnOnce() -> T) -> (T, Heap) {
     let (mut call, mut result) = (Some(call), None);
     let counted = meter(&mut || result = call.take().map(|call| call()));
-    (result.expect("a meter calls once"), counted)
+    let Some(result) = result else {
+        panic!("a meter calls once")
+    };
+    (result, counted)
 }
