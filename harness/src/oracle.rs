@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use postbound::{Limit, Outcome};
+use postbound::{Limit, Outcome, Phase};
 use simnet::plan::{LinkFault, Rule, Say, Strike};
 
 use crate::case::Case;
@@ -111,6 +111,14 @@ impl Report {
             let (committed, claim) = (self.committed, &self.claim);
             format!("claims \"{claim}\", the mailbox has {committed}")
         });
+        let early = self.claim.outcome == Outcome::Ambiguous
+            && self.claim.phase != Some(Phase::DataTermination);
+        broken.extend(violation(early, "g4", || {
+            format!(
+                "claims \"{}\" before the end of mail data had left",
+                self.claim
+            )
+        }));
         for (place, (outcome, committed)) in self.for_each.iter().enumerate() {
             broken.extend(violation(!honest(*outcome, *committed), "g4", || {
                 let number = place + 1;
@@ -259,4 +267,29 @@ pub fn is_harmless(case: &Case) -> bool {
         && case.timeouts.is_empty()
         && case.timeout >= Duration::from_secs(2)
         && case.plan.rules.iter().all(harmless)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Claim;
+
+    #[test]
+    fn ambiguous_is_an_honest_word_only_behind_the_end_of_mail_data() {
+        for phase in Phase::ALL {
+            let claim = Claim {
+                outcome: Outcome::Ambiguous,
+                phase: Some(phase),
+                kind: "timed-out",
+                code: None,
+                accepted: 1,
+            };
+            let broken = Report::of(claim).honest();
+            assert_eq!(
+                broken.is_empty(),
+                phase == Phase::DataTermination,
+                "{phase}"
+            );
+        }
+    }
 }
