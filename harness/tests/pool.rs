@@ -90,6 +90,36 @@ fn g8_small_pool_never_opens_more_than_its_size() {
 }
 
 #[test]
+fn g3_drop_safe_pool_a_panic_in_the_callers_message_loses_no_slot() {
+    struct Panics;
+    impl tokio::io::AsyncRead for Panics {
+        fn poll_read(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+            _: &mut tokio::io::ReadBuf<'_>,
+        ) -> Poll<std::io::Result<()>> {
+            panic!("the caller's own");
+        }
+    }
+    run::paused(async {
+        let network = plans(["v1"]);
+        let pool = pool(&network, 1);
+        for _ in 0..3 {
+            let panicking = pool.clone();
+            let call = tokio::spawn(async move {
+                let envelope = Case::default().envelope();
+                let message = postbound::Message::reader(Panics);
+                panicking.send(&envelope, message, Bounds::none()).await
+            });
+            assert!(call.await.unwrap_err().is_panic());
+            assert_eq!((pool.in_use(), pool.idle(), network.streams()), (0, 0, 0));
+            send(&pool, ms(100)).await.unwrap();
+        }
+        assert_eq!(network.findings(), []);
+    });
+}
+
+#[test]
 fn checkouts_are_served_in_the_order_in_which_they_were_made() {
     run::paused(async {
         let network = plans(["v1"]);
@@ -381,7 +411,7 @@ fn warm_connections_are_opened_together_and_none_is_handed_out_twice() {
 }
 
 #[test]
-fn after_failures_in_a_row_the_server_is_left_alone_and_then_tried_by_one() {
+fn after_failures_in_a_row_the_only_server_is_tried_by_one_call_at_a_time() {
     run::paused(async {
         let down = "v1 | greeting: reply 421 4.3.2 not now; close";
         let network = plans([down, down, down, down, down, down, "v1"]);
@@ -396,12 +426,13 @@ fn after_failures_in_a_row_the_server_is_left_alone_and_then_tried_by_one() {
             let error = send(&pool, Bounds::none()).await.unwrap_err();
             assert_eq!(error.phase(), Phase::Greeting);
         }
-        for _ in 0..10 {
-            let error = send(&pool, Bounds::none()).await.unwrap_err();
-            assert_eq!(*error.kind(), FailureKind::CircuitOpen(ms(5_000)));
-            assert_eq!(error.outcome(), Outcome::NotAccepted);
-        }
-        assert_eq!(network.connections(), 3);
+        assert_eq!(pool.circuit(), Circuit::Open { left: ms(5_000) });
+        let (one, other) = tokio::join!(send(&pool, ms(900)), send(&pool, ms(900)));
+        assert_eq!(one.unwrap_err().phase(), Phase::Greeting);
+        let error = other.unwrap_err();
+        assert_eq!(*error.kind(), FailureKind::CircuitOpen(ms(5_000)));
+        assert_eq!(error.outcome(), Outcome::NotAccepted);
+        assert_eq!(network.connections(), 4);
 
         sleep(ms(5_000)).await;
         assert_eq!(pool.circuit(), Circuit::HalfOpen);
@@ -409,7 +440,7 @@ fn after_failures_in_a_row_the_server_is_left_alone_and_then_tried_by_one() {
         assert_eq!(one.unwrap_err().phase(), Phase::Greeting);
         let refused = FailureKind::CircuitOpen(Duration::ZERO);
         assert_eq!(*other.unwrap_err().kind(), refused);
-        assert_eq!(network.connections(), 4);
+        assert_eq!(network.connections(), 5);
 
         // A probe that is dropped says nothing, and the next one is let through.
         sleep(ms(5_000)).await;

@@ -362,6 +362,44 @@ fn what_the_server_says_it_takes_at_a_time_is_kept_to_by_splitting() {
 }
 
 #[test]
+fn who_waits_for_a_connection_of_many_messages_gets_it_in_its_turn() {
+    for connections in [1, 2] {
+        run::paused(async {
+            let network = Several::new(["v1 | data-termination: after 100ms".parse().unwrap()]);
+            let pool = pool(&network, connections);
+            let many = pool.clone();
+            let many = tokio::spawn(async move {
+                let mails = (0..300).map(|n| mail(n, 1));
+                let mut all = many.send_all(mails, Bounds::none());
+                let mut accepted = 0;
+                while let Some(sent) = all.next().await {
+                    accepted += usize::from(sent.result.is_ok());
+                }
+                accepted
+            });
+            for n in 300..320 {
+                sleep(ms(777)).await;
+                let begun = Instant::now();
+                let one = mail(n, 1);
+                let sent = pool.send(
+                    one.envelope(),
+                    format!("Subject: {n}\r\n\r\n"),
+                    Bounds::none(),
+                );
+                let receipt = sent.await.unwrap();
+                let waited = receipt.timings().of(Phase::Checkout).unwrap_or_default();
+                assert!(waited <= ms(100) * 11, "waited {waited:?}");
+                assert!(begun.elapsed() < ms(1_300));
+            }
+            assert_eq!(many.await.unwrap(), 300);
+            assert_eq!(committed(&network).len(), 320);
+            assert!(network.most_streams() <= connections);
+            assert_eq!(network.findings(), []);
+        });
+    }
+}
+
+#[test]
 fn once_the_bounds_are_over_no_further_message_is_taken() {
     run::paused(async {
         let network = Several::new(["v1 | data-termination: after 100ms".parse().unwrap()]);

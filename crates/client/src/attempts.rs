@@ -13,6 +13,7 @@ use crate::error::{self, Error};
 use crate::guard::Guard;
 use crate::message::Message;
 use crate::receipt::Receipt;
+use crate::route::nobody;
 use crate::step::{Due, step};
 use crate::traced;
 use crate::transaction::Settings;
@@ -86,7 +87,7 @@ impl<C: Connector> Client<C> {
         order: &mut Order,
     ) -> Result<(Receipt, Connection<C::Stream>), Error> {
         let started = clock::now();
-        let (mut connection, endpoint) = self.dial_in(order, guard, bounds).await?;
+        let (mut connection, endpoint) = self.dial_in(order, guard, bounds, &mut nobody).await?;
         let dialled = *connection.timings();
         let settings = Settings::new(self.options());
         let result = connection
@@ -99,8 +100,7 @@ impl<C: Connector> Client<C> {
             }
             // Nothing is awaited after an error: dropping the connection closes it.
             Err(mut error) => {
-                // A server that answers, even if it says no, is as good as the others.
-                if !error.is_refused() || error.is_closing() {
+                if error.breaks_off() {
                     order.put_last(&endpoint);
                 }
                 error.merge_dial(&dialled, clock::now().saturating_duration_since(started));

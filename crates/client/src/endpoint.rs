@@ -166,6 +166,16 @@ impl Order {
         self.0.truncate(most);
     }
 
+    /// This one and no other.
+    pub(crate) fn only(endpoint: &Endpoint) -> Self {
+        Self(vec![endpoint.clone()])
+    }
+
+    /// Those alone for which `keep` holds.
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Endpoint) -> bool) {
+        self.0.retain(keep);
+    }
+
     /// This one broke off in the middle of a transaction: the others come first from now on.
     pub(crate) fn put_last(&mut self, endpoint: &Endpoint) {
         if let Some(at) = self.0.iter().position(|known| known == endpoint) {

@@ -260,7 +260,7 @@ impl Error {
         let may_help = match self.kind() {
             FailureKind::Refused => !self.is_permanent(),
             FailureKind::TimedOut(limit) => matches!(limit, Limit::Phase(_) | Limit::Share(_)),
-            FailureKind::Protocol(_) | FailureKind::Closed => true,
+            FailureKind::Protocol(_) | FailureKind::Closed | FailureKind::CircuitOpen(_) => true,
             FailureKind::Broken => !self.is_permanent(),
             _ => false,
         };
@@ -326,6 +326,24 @@ impl Error {
             self.kind(),
             FailureKind::Tls(_) | FailureKind::Unsupported(Unsupported::StartTls)
         )
+    }
+
+    /// Whether it says something about the server, and not about the caller, its hurry or its message.
+    pub(crate) fn is_of_server(&self) -> bool {
+        match self.kind() {
+            FailureKind::TimedOut(limit) => matches!(limit, Limit::Phase(_) | Limit::Share(_)),
+            FailureKind::Refused
+            | FailureKind::Protocol(_)
+            | FailureKind::Closed
+            | FailureKind::Broken => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the other servers come first after a transaction that ended like this. One that
+    /// answers, even if it says no, is as good as the others, unless it says that it goes.
+    pub(crate) fn breaks_off(&self) -> bool {
+        self.is_of_server() && (!self.is_refused() || self.is_closing())
     }
 
     /// Whether the server said that it closes the connection.
@@ -416,7 +434,26 @@ impl std::error::Error for Error {
 
 #[cfg(test)]
 mod tests {
-    use super::Error;
+    use std::time::Duration;
+
+    use proto::{Failure, FailureKind, Limit, Outcome, Phase};
+
+    use super::{Context, Error};
+
+    #[test]
+    fn a_caller_in_a_hurry_does_not_blame_the_server() {
+        let is_of_server = |kind| {
+            let failure = Failure::new(Phase::Greeting, kind, Outcome::NotAccepted);
+            Error::new(Box::new(failure), Context::default()).is_of_server()
+        };
+        let limit = Duration::from_secs(1);
+        assert!(is_of_server(FailureKind::TimedOut(Limit::Phase(limit))));
+        assert!(is_of_server(FailureKind::Refused));
+        assert!(!is_of_server(FailureKind::TimedOut(Limit::Deadline)));
+        let reserve = Limit::Reserve(limit);
+        assert!(!is_of_server(FailureKind::TimedOut(reserve)));
+        assert!(!is_of_server(FailureKind::Cancelled));
+    }
 
     #[test]
     fn an_error_is_one_word_wide() {

@@ -46,6 +46,12 @@ impl Share {
     }
 }
 
+/// Is told how each dial ended; without a failure, well.
+pub(crate) type Told<'a> = &'a mut (dyn FnMut(&Endpoint, Option<&Error>) + Send);
+
+/// Nobody has to be told.
+pub(crate) fn nobody(_: &Endpoint, _: Option<&Error>) {}
+
 impl<C: Connector> Client<C> {
     /// Dials the endpoints in the order of chance and priority.
     pub(crate) async fn dial(
@@ -54,7 +60,8 @@ impl<C: Connector> Client<C> {
         bounds: Bounds,
     ) -> Result<Connection<C::Stream>, Error> {
         let started = clock::now();
-        match self.dial_in(&self.order(), guard, bounds).await {
+        let order = self.order();
+        match self.dial_in(&order, guard, bounds, &mut nobody).await {
             Ok((connection, _)) => Ok(connection),
             Err(mut error) => {
                 error.lasted(clock::now().saturating_duration_since(started));
@@ -69,6 +76,7 @@ impl<C: Connector> Client<C> {
         order: &Order,
         guard: &mut Guard,
         bounds: Bounds,
+        told: Told<'_>,
     ) -> Result<(Connection<C::Stream>, Endpoint), Error> {
         let mut earlier: Vec<Error> = Vec::new();
         let mut left = order.iter();
@@ -80,6 +88,7 @@ impl<C: Connector> Client<C> {
             let dialled = traced::dial(endpoint, |done| *Connection::timings(done), dial).await;
             let mut error = match dialled {
                 Ok(mut connection) => {
+                    told(endpoint, None);
                     connection.pass_over(earlier);
                     return Ok((connection, endpoint.clone()));
                 }
@@ -90,6 +99,7 @@ impl<C: Connector> Client<C> {
             {
                 error.name_limit(limit);
             }
+            told(endpoint, Some(&error));
             // A 5yz is what the next one would say, too. Where one endpoint requires TLS all do, so
             // that whoever breaks it here gains nothing.
             // And a proxy's rules may allow that one.

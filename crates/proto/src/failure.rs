@@ -76,8 +76,8 @@ pub enum FailureKind {
     Domain(DomainProblem),
     /// The connection is not at rest, or no longer usable. Nothing was sent.
     NotIdle,
-    /// The server failed too often in a row and is left alone for this much longer; zero while
-    /// somebody else tries it. Nothing was sent.
+    /// Every server failed too often in a row and is tried by one call at a time, which another one
+    /// is doing; otherwise it is left alone for this much longer. Nothing was sent.
     CircuitOpen(Duration),
     /// The pool is shut down. Nothing was sent.
     PoolClosed,
@@ -239,7 +239,7 @@ impl fmt::Display for FailureKind {
             ),
             Self::CircuitOpen(left) => write!(
                 f,
-                "the server failed too often in a row and is left alone for another {left:?}"
+                "every server failed too often in a row, and another call is trying it; send again in {left:?}, or once that has ended"
             ),
             Self::PoolClosed => f.write_str("the pool is shut down"),
         }

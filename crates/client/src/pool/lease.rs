@@ -3,16 +3,18 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use proto::{Bounds, Envelope, FailureKind, Phase, Timings, TransactionOptions};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::circuit::blames_server;
+use super::circuit::Admitted;
 use super::{Parked, Pool, Shared};
 use crate::clock;
 use crate::connection::Connection;
 use crate::connector::Connector;
+use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::guard::Guard;
 use crate::message::Message;
@@ -102,32 +104,44 @@ impl<C: Connector> Shared<C> {
     }
 }
 
-/// One dial, whose end the circuit is told: by dropping it, that nothing was learned.
+/// A checkout that waits for a slot, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn of(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One dial of the endpoints that may be dialled. The circuits are told how each ended, and when
+/// it is dropped that nothing was learned of the others.
 struct Attempt<'a, C: Connector> {
     shared: &'a Shared<C>,
-    settled: bool,
+    admitted: Vec<Admitted>,
 }
 
 impl<C: Connector> Attempt<'_, C> {
-    fn settle(mut self, failure: Option<&Error>) {
-        let mut state = self.shared.state();
-        match failure {
-            None => state.breaker.succeeded(),
-            Some(error) if blames_server(error.kind()) => {
-                state
-                    .breaker
-                    .failed(self.shared.settings.failures, clock::now());
-            }
-            Some(_) => state.breaker.unknown(),
+    fn dialled(&mut self, endpoint: &Endpoint, failure: Option<&Error>) {
+        if let Some(at) = self.admitted.iter().position(|one| one.is(endpoint)) {
+            let one = self.admitted.remove(at);
+            let mut state = self.shared.state();
+            state.circuits.dialled(&one, failure, clock::now());
         }
-        self.settled = true;
     }
 }
 
 impl<C: Connector> Drop for Attempt<'_, C> {
     fn drop(&mut self) {
-        if !self.settled {
-            self.shared.state().breaker.unknown();
+        let mut state = self.shared.state();
+        for one in &self.admitted {
+            state.circuits.not_dialled(one);
         }
     }
 }
@@ -156,13 +170,17 @@ impl<C: Connector> Pool<C> {
     }
 
     async fn slot(&self, reuse: bool) -> Result<Pooled<C>, FailureKind> {
+        let waiting = Waiting::of(&self.shared.waiting);
         let slot = Arc::clone(&self.shared.slots)
             .acquire_owned()
             .await
             .map_err(|_| FailureKind::PoolClosed)?;
+        drop(waiting);
+        // Another thread's came back between the count and the slot: it is taken in any case.
+        let full = self.idle() + self.in_use() > self.size();
         // Within the one wait, and so exempt from the cooperative budget, under which a closed
         // connection could look quiet.
-        let connection = reuse.then(|| self.shared.take_quiet()).flatten();
+        let connection = (reuse || full).then(|| self.shared.take_quiet()).flatten();
         Ok(Pooled {
             pool: self.clone(),
             was_at_rest: connection.is_some(),
@@ -177,16 +195,18 @@ impl<C: Connector> Pooled<C> {
     async fn dial(&mut self, guard: &mut Guard, bounds: Bounds) -> Result<(), Error> {
         let started = clock::now();
         let shared = &self.pool.shared;
-        let admitted = shared.state().breaker.admit(shared.settings.pause, started);
-        admitted.map_err(|kind| self.pool.failed(kind, started))?;
-        let attempt = Attempt {
-            shared,
-            settled: false,
+        let mut order = shared.client.order();
+        let admitted = shared.state().circuits.admit(&mut order, started);
+        let admitted = admitted.map_err(|kind| self.pool.failed(kind, started))?;
+        let mut attempt = Attempt { shared, admitted };
+        let mut told = |endpoint: &Endpoint, failure: Option<&Error>| {
+            attempt.dialled(endpoint, failure);
         };
-        let result = shared.client.dial(guard, bounds).await;
-        attempt.settle(result.as_ref().err());
+        let result = shared.client.dial_in(&order, guard, bounds, &mut told);
+        let result = result.await.map(|(connection, _)| connection);
         self.connection = Some(result.map_err(|mut error| {
-            let elapsed = self.waited.saturating_add(error.elapsed());
+            let dialled = clock::now().saturating_duration_since(started);
+            let elapsed = self.waited.saturating_add(dialled);
             error.merge_dial(&self.checkout(), elapsed);
             error
         })?);
@@ -229,6 +249,11 @@ impl<C: Connector> Pooled<C> {
         (self.is_idle() || self.is_under_way()) && self.pool.shared.may_be_kept(self, clock::now())
     }
 
+    /// Whether somebody else waits for a slot.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.pool.shared.waiting.load(Ordering::Relaxed) > 0
+    }
+
     /// What came before its first transaction is of no interest to the next.
     pub(crate) fn use_up(&mut self) {
         self.was_at_rest = true;
@@ -242,24 +267,35 @@ impl<C: Connector> Pooled<C> {
 
     /// The result with what came before the transaction.
     pub(crate) fn tell(
-        &self,
+        &mut self,
         result: Result<Receipt, Error>,
         started: Instant,
     ) -> Result<Receipt, Error> {
-        let elapsed = clock::now().saturating_duration_since(started);
+        let now = clock::now();
+        let elapsed = now.saturating_duration_since(started);
+        // That a connection at rest has come to its end says nothing.
+        if !result.as_ref().is_err_and(|error| self.is_stale(error)) {
+            let mut state = self.pool.shared.state();
+            let failure = result.as_ref().err();
+            state.circuits.ended(self.endpoint(), failure, now);
+        }
         let mut before = self.checkout();
-        if !self.was_at_rest {
+        let mut earlier = self.take_passed_over();
+        if self.was_at_rest {
+            earlier.clear();
+        } else {
             before.merge(self.timings());
         }
         match result {
             Ok(mut receipt) => {
                 receipt.acceptance.timings.merge(&before);
                 receipt.elapsed = elapsed;
+                receipt.earlier = earlier.into();
                 Ok(receipt)
             }
             Err(mut error) => {
                 error.merge_dial(&before, elapsed);
-                Err(error)
+                Err(error.behind(earlier))
             }
         }
     }

@@ -9,6 +9,7 @@ mod lease;
 mod send_all;
 
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ use crate::client::Client;
 use crate::clock;
 use crate::connection::Connection;
 use crate::connector::Connector;
+use crate::endpoint::Endpoint;
 use crate::error::{Context, Error};
 use crate::guard::Guard;
 use crate::message::Message;
@@ -32,7 +34,7 @@ pub use circuit::Circuit;
 pub use lease::Pooled;
 pub use send_all::{Mail, SendAll, Sent};
 
-use circuit::Breaker;
+use circuit::{Circuits, Rule};
 
 /// Connections to one server, kept between messages. Cheap to clone; clones share them.
 ///
@@ -47,10 +49,14 @@ use circuit::Breaker;
 /// - **No background task.** The most recently used connection is handed out first, so that the
 ///   others grow old; what is past its limits is closed at the next checkout or by
 ///   [`reap`](Self::reap).
-/// - **Circuit.** After [`failures`](PoolBuilder::failures) dials in a row that failed by the
-///   server's fault it is not dialled for [`pause`](PoolBuilder::pause): checkouts that would need a
-///   new connection fail at once. Then one of them dials; its success ends the pause, its failure
-///   begins another.
+/// - **A circuit for each endpoint.** After [`failures`](PoolBuilder::failures) dials in a row that
+///   failed by its fault an endpoint is passed over for [`pause`](PoolBuilder::pause): that costs no
+///   dial and no time. Then one checkout dials it; its success ends the pause, its failure begins
+///   another. Where every endpoint is like that, the one that failed least recently is tried at once,
+///   by one checkout at a time, and the others fail at once: so an outage is not multiplied, and the
+///   first call behind it succeeds.
+/// - **Who breaks off comes last.** An endpoint whose transaction ended without a reply or with 421
+///   is dialled after the others until one ends well, for `pause` at most.
 ///
 /// ```
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
@@ -83,6 +89,8 @@ struct Shared<C: Connector> {
     client: Client<C>,
     settings: Settings,
     slots: Arc<Semaphore>,
+    /// How many checkouts wait for a slot.
+    waiting: AtomicUsize,
     /// A slot came back after the shutdown began.
     returned: Notify,
     state: Mutex<State<C::Stream>>,
@@ -94,14 +102,13 @@ struct Settings {
     idle: Duration,
     age: Duration,
     messages: u32,
-    failures: u32,
-    pause: Duration,
+    circuit: Rule,
 }
 
 struct State<S> {
     /// At rest, the one that was used last at the end.
     idle: Vec<Parked<S>>,
-    breaker: Breaker,
+    circuits: Circuits,
 }
 
 struct Parked<S> {
@@ -120,10 +127,9 @@ impl<C: Connector> Clone for Pool<C> {
 impl<C: Connector> fmt::Debug for Pool<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("endpoint", &self.shared.client.endpoint())
             .field("settings", &self.shared.settings)
             .field("idle", &self.idle())
-            .field("circuit", &self.circuit())
+            .field("circuits", &self.circuits())
             .finish_non_exhaustive()
     }
 }
@@ -177,8 +183,10 @@ impl<C: Connector> Pool<C> {
                 idle: Duration::from_secs(60),
                 age: Duration::from_secs(300),
                 messages: 100,
-                failures: 5,
-                pause: Duration::from_secs(10),
+                circuit: Rule {
+                    failures: 5,
+                    pause: Duration::from_secs(10),
+                },
             },
         }
     }
@@ -208,13 +216,32 @@ impl<C: Connector> Pool<C> {
         self.shared.settings.size.saturating_sub(free)
     }
 
-    /// Whether the server is dialled.
+    /// Whether each of the client's endpoints is dialled.
+    ///
+    /// ```
+    /// use postbound::{Circuit, Client, Endpoint, Pool};
+    /// let client = Client::builder("a.example", 25).endpoint(Endpoint::new("b.example", 25)?).build()?;
+    /// for (endpoint, circuit) in Pool::new(client).circuits() {
+    ///     println!("{endpoint} is {}", if circuit == Circuit::Closed { "fine" } else { "down" });
+    /// }
+    /// # Ok::<(), postbound::ClientError>(())
+    /// ```
+    #[must_use]
+    pub fn circuits(&self) -> Vec<(Endpoint, Circuit)> {
+        self.shared.state().circuits.states(clock::now())
+    }
+
+    /// Whether any server is dialled: the best of the [`circuits`](Self::circuits), closed before
+    /// half-open, and of those that are open the one that is so for the shortest time.
     #[must_use]
     pub fn circuit(&self) -> Circuit {
-        let state = self.shared.state();
-        state
-            .breaker
-            .state(self.shared.settings.pause, clock::now())
+        let states = self.circuits().into_iter().map(|(_, state)| state);
+        let best = states.min_by_key(|state| match state {
+            Circuit::Closed => (0, Duration::ZERO),
+            Circuit::HalfOpen => (1, Duration::ZERO),
+            Circuit::Open { left } => (2, *left),
+        });
+        best.unwrap_or(Circuit::Closed)
     }
 
     /// The longest that [`send`](Self::send) can last: one attempt of the client's, a checkout before
@@ -397,30 +424,36 @@ impl<C: Connector> PoolBuilder<C> {
         self
     }
 
-    /// Failed dials in a row that open the circuit. Default 5.
+    /// Failed dials of one endpoint in a row that open its circuit. Default 5: what passes by itself,
+    /// such as a worker that is restarted, fails two or three times, and each failure more costs
+    /// somebody up to the limit of a dial.
     pub fn failures(mut self, most: u32) -> Self {
-        self.settings.failures = most.max(1);
+        self.settings.circuit.failures = most.max(1);
         self
     }
 
-    /// How long the server is not dialled once the circuit is open. Default 10 s.
+    /// How long an endpoint is passed over once its circuit is open, and how long one comes last whose
+    /// transaction broke off. Default 10 s: it costs a server that is down for long one dial in ten
+    /// seconds, and one that is back is used again within them.
     pub fn pause(mut self, pause: Duration) -> Self {
-        self.settings.pause = pause;
+        self.settings.circuit.pause = pause;
         self
     }
 
     /// The pool. No connection is opened yet; see [`Pool::warm`].
     #[must_use]
     pub fn build(self) -> Pool<C> {
+        let circuits = Circuits::new(self.settings.circuit, self.client.endpoints());
         Pool {
             shared: Arc::new(Shared {
                 client: self.client,
                 slots: Arc::new(Semaphore::new(self.settings.size)),
                 settings: self.settings,
+                waiting: AtomicUsize::new(0),
                 returned: Notify::new(),
                 state: Mutex::new(State {
                     idle: Vec::new(),
-                    breaker: Breaker::default(),
+                    circuits,
                 }),
             }),
         }

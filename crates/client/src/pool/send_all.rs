@@ -47,6 +47,10 @@ impl<'m> Mail<'m> {
     }
 }
 
+/// How many messages go over a connection before it is given to who waits for one: few enough that
+/// nobody waits long, enough that what pipelining saves is kept.
+const TURN: u32 = 10;
+
 /// What became of one of many messages.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -98,6 +102,9 @@ impl<C: Connector> Pool<C> {
     /// connection breaks, every message has its own truthful outcome: those that were accepted, the
     /// one that is ambiguous, and those that had not begun, which go over another connection. No
     /// message is begun again once anything of its transaction was answered.
+    ///
+    /// A checkout or a [`send`](Self::send) that waits for one of the connections gets it after ten
+    /// messages at most.
     ///
     /// `bounds` count from the first poll and hold for all of them together. Each result comes at
     /// most [`worst_case`](Self::worst_case) after the one before it.
@@ -291,12 +298,19 @@ fn most_recipients(limits: TransactionLimits, envelope: &Envelope) -> usize {
         .count()
 }
 
+/// Whether one more message may go over it.
+fn may_go_on<C: Connector>(lease: &Pooled<C>, turn: u32) -> bool {
+    lease.may_go_on() && (turn < TURN || !lease.is_waited_for())
+}
+
 /// One connection at a time, and the messages that go over it.
 struct Lane<'m, C: Connector> {
     pool: Pool<C>,
     guard: Guard,
     bounds: Started,
     lease: Option<Pooled<C>>,
+    /// How many messages have gone over it since it was lent.
+    turn: u32,
     /// The transaction of the message at hand was queued behind the one before.
     begun: bool,
     next: Option<Item<'m>>,
@@ -311,6 +325,7 @@ impl<'m, C: Connector> Lane<'m, C> {
             guard: Guard::new(tokens),
             bounds,
             lease: None,
+            turn: 0,
             begun: false,
             next: None,
             back: Vec::new(),
@@ -350,14 +365,16 @@ impl<'m, C: Connector> Lane<'m, C> {
     async fn send(&mut self, item: &mut Item<'m>, started: Instant) -> Result<Receipt, Error> {
         let begun = std::mem::take(&mut self.begun);
         let lease = match self.lease.take() {
-            Some(lease) if begun || lease.may_go_on() => self.lease.insert(lease),
+            Some(lease) if begun || may_go_on(&lease, self.turn) => self.lease.insert(lease),
             rest => {
                 // Before another is waited for, or the pool could wait for itself.
                 drop(rest);
                 let lease = self.pool.lease(&mut self.guard, self.bounds, true).await?;
+                self.turn = 0;
                 self.lease.insert(lease)
             }
         };
+        self.turn += 1;
         if !begun {
             if let Some(rest) = item.split(lease) {
                 self.back.extend(self.next.replace(rest));
@@ -370,7 +387,7 @@ impl<'m, C: Connector> Lane<'m, C> {
         }
         let options = lease.options();
         let follows = match &self.next {
-            Some(next) if lease.may_go_on() => {
+            Some(next) if may_go_on(lease, self.turn) => {
                 let Mail { envelope, message } = &next.mail;
                 lease.follow(envelope, message, &Settings::new(options))
             }
