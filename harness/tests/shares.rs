@@ -114,7 +114,10 @@ impl List {
         let mut last = 0;
         let all = error.earlier().iter().chain([&error]);
         for (tried, one) in all.enumerate() {
-            let left = count - u32::try_from(tried).unwrap();
+            let tried_before = u32::try_from(tried).unwrap();
+            let left = count - tried_before;
+            // Each has ended on a whole tick.
+            let slack = TICK * (tried_before + 1);
             let own = match tried + 1 == self.servers.len() + 1 {
                 // The whole error lasts as long as the call.
                 true => error.elapsed() - begun,
@@ -122,14 +125,14 @@ impl List {
             };
             let share = whole.saturating_sub(begun) / left;
             let what = format!("{} had {share:?} and lasted {own:?}: {one}", one.endpoint());
-            if share + TICK < least {
+            if share + slack < least {
                 return Err(format!("less than {least:?}: {what}"));
             }
-            if own > share + TICK {
+            if own > share + slack {
                 return Err(format!("more than its share: {what}"));
             }
             if let FailureKind::TimedOut(Limit::Share(told)) = one.kind()
-                && (told.abs_diff(share) > TICK || own + TICK < share)
+                && (told.abs_diff(share) > slack || own + slack < share)
             {
                 return Err(format!("told to have {told:?}: {what}"));
             }

@@ -60,7 +60,9 @@ impl Journal {
         // A device may have no end, and forgets what is written to it.
         let is_file = file.metadata().is_ok_and(|about| about.is_file());
         if !is_file {
-            return Err(input("is no file that can be read again; give the path of one".to_owned()));
+            return Err(input(
+                "is no file that can be read again; give the path of one".to_owned(),
+            ));
         }
         let mut octets = Vec::new();
         file.read_to_end(&mut octets)
