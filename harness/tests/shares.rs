@@ -103,9 +103,8 @@ impl List {
         let whole = self.deadline - self.reserve();
         let count = u32::try_from(self.servers.len()).unwrap() + 1;
         let least = whole / count;
-        let error = match dialled {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
+        let Err(error) = dialled else {
+            return Ok(());
         };
         if self.servers.iter().any(|server| server.plan == "v1") && least >= HEALTHY {
             return Err(format!("a healthy server was not reached: {error}"));
@@ -120,7 +119,7 @@ impl List {
             let slack = TICK * (tried_before + 1);
             let own = match tried + 1 == self.servers.len() + 1 {
                 // The whole error lasts as long as the call.
-                true => error.elapsed() - begun,
+                true => error.elapsed().saturating_sub(begun),
                 false => one.elapsed(),
             };
             let share = whole.saturating_sub(begun) / left;
