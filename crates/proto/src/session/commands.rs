@@ -1,6 +1,5 @@
 //! What is said, and when it may be said.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -299,6 +298,8 @@ impl Session {
         let window = self.config.limits.pipeline_window.max(1);
         let pipelining = self.extensions.pipelining();
         let reserve_is_broken = self.reserve_is_broken(now);
+        // One line after the other in the same memory.
+        let mut line = String::new();
         loop {
             // RFC 2920 §3.1: behind the mail data the next group may begin.
             let (transaction, ahead) = match (&mut self.job, &mut self.following) {
@@ -313,11 +314,11 @@ impl Session {
             if !room || transaction.refusal.is_some() {
                 return;
             }
-            let (line, command) = match transaction.queued {
+            let command = match transaction.queued {
                 Queued::Nothing => {
                     transaction.queued = Queued::Mail;
-                    let mail = core::mem::take(&mut transaction.mail);
-                    (Cow::Owned(mail), Command::Mail)
+                    line = core::mem::take(&mut transaction.mail);
+                    Command::Mail
                 }
                 Queued::Mail | Queued::Recipients(_) => {
                     let next = match transaction.queued {
@@ -327,7 +328,7 @@ impl Session {
                     if let Some(recipient) = transaction.recipients.get(next) {
                         transaction.queued = Queued::Recipients(next + 1);
                         let path = recipient.path.as_str();
-                        let mut line = String::with_capacity(path.len() + COMMAND);
+                        line.clear();
                         line.push_str("RCPT TO:<");
                         line.push_str(path);
                         line.push('>');
@@ -335,7 +336,7 @@ impl Session {
                             parameters.append(&mut line);
                         }
                         line.push_str("\r\n");
-                        (Cow::Owned(line), Command::Rcpt(next))
+                        Command::Rcpt(next)
                     } else if transaction.chunked.is_some()
                         && (ahead || !self.expected.is_empty() || !transaction.wants_data())
                     {
@@ -355,7 +356,8 @@ impl Session {
                             self.arm(Phase::DataBlock, now);
                             return;
                         }
-                        (Cow::Borrowed("DATA\r\n"), Command::Data)
+                        "DATA\r\n".clone_into(&mut line);
+                        Command::Data
                     } else {
                         return;
                     }
