@@ -24,7 +24,10 @@ fn steps(c: &mut Criterion) {
             let mut others = tokio::task::JoinSet::new();
             for n in 0..timers {
                 let after = Duration::from_secs(3_600) + Duration::from_millis(n);
-                others.spawn_on(tokio::time::sleep(after), runtime.handle());
+                others.spawn_on(
+                    async move { tokio::time::sleep(after).await },
+                    runtime.handle(),
+                );
             }
             runtime.block_on(tokio::task::yield_now());
             for technique in Technique::ALL {
