@@ -110,5 +110,5 @@ fn g8_small_a_call_s_future_holds_what_it_waits_for_once() {
     let client = case.client(postbound::TcpConnector::new());
     let (envelope, message) = (case.envelope(), case.message());
     let send = size_of_val(&client.send(&envelope, &message, Bounds::none()));
-    assert!(send <= 12 * 1024, "{send} octets");
+    assert!(send <= 8 * 1024, "{send} octets");
 }

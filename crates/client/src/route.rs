@@ -1,6 +1,5 @@
 //! Failover: from a client's endpoints to one connection at rest.
 
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use proto::{Bounds, FailureKind, Limit};
@@ -84,7 +83,8 @@ impl<C: Connector> Client<C> {
             // An order is never empty; if it were, the client's first endpoint would be tried.
             let endpoint = left.next().unwrap_or_else(|| self.first());
             let share = Share::of(bounds, left.len() + 1, clock::now());
-            let dial = pin!(self.dial_one(endpoint, guard, share.bounds));
+            // A call has room for what dialling needs only while it dials.
+            let dial = Box::pin(self.dial_one(endpoint, guard, share.bounds));
             let dialled = traced::dial(endpoint, |done| *Connection::timings(done), dial).await;
             let mut error = match dialled {
                 Ok(mut connection) => {
