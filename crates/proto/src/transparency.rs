@@ -146,6 +146,9 @@ impl Encoder {
     /// or will be handed out.
     pub fn prepare(&mut self, chunk: &[u8], last: bool) -> Result<(), BareLineEnding> {
         self.chunk = chunk.len();
+        if self.pieces.capacity() == 0 {
+            self.pieces.reserve(PIECES);
+        }
         while self.pieces.len() < PIECES && self.position < chunk.len() {
             self.step(chunk)?;
         }

@@ -140,6 +140,7 @@ impl Runner {
             cancelled: false,
             yielded: false,
             octets_at_cancel: None,
+            deadline: (None, None),
             world: None,
             written: Vec::with_capacity(1024),
             hash: 0xcbf2_9ce4_8422_2325,
@@ -232,6 +233,8 @@ struct Run<'a> {
     /// The client has let others in before it was done.
     yielded: bool,
     octets_at_cancel: Option<u64>,
+    /// The session's deadline, and the same in milliseconds.
+    deadline: (Option<Instant>, Option<Millis>),
     world: Option<World<'a>>,
     /// What one write takes.
     written: Vec<u8>,
@@ -362,7 +365,12 @@ impl Run<'_> {
 
     /// To the next event.
     fn advance(&mut self, deadline: Option<Instant>) {
-        let deadline = deadline.map(|at| millis(at.saturating_duration_since(*START)));
+        // Asked for at every event, and most often the same.
+        if deadline != self.deadline.0 {
+            let at = deadline.map(|at| millis(at.saturating_duration_since(*START)));
+            self.deadline = (deadline, at);
+        }
+        let deadline = self.deadline.1;
         let cancel = self.case.cancel.map(millis).filter(|_| !self.cancelled);
         let (mut arrival, mut server) = (None, None);
         if let Some(World { link, server: s }) = &self.world {

@@ -285,9 +285,11 @@ impl<'a> Server<'a> {
                 if rest.is_empty() {
                     self.find("EHLO or HELO without a name");
                 }
-                let mut normal = "250 double.example\r\n".to_owned();
-                if verb != "HELO" {
-                    normal = "250-double.example\r\n".to_owned();
+                let mut normal = String::with_capacity(128);
+                if verb == "HELO" {
+                    normal.push_str("250 double.example\r\n");
+                } else {
+                    normal.push_str("250-double.example\r\n");
                     if self.offer.pipelining {
                         normal.push_str("250-PIPELINING\r\n");
                     }
