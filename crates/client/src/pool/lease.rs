@@ -290,7 +290,9 @@ impl<C: Connector> Pooled<C> {
             Ok(mut receipt) => {
                 receipt.acceptance.timings.merge(&before);
                 receipt.elapsed = elapsed;
-                receipt.earlier = earlier.into();
+                if !earlier.is_empty() {
+                    receipt.earlier = earlier.into();
+                }
                 Ok(receipt)
             }
             Err(mut error) => {
