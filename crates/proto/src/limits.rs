@@ -21,6 +21,11 @@ pub struct Limits {
     /// Octets of commands that may be under way without a reply. Default 4,096, so that a group
     /// fits any peer's receive buffer and no write deadlock can arise (RFC 2920 §3.1).
     pub pipeline_window: usize,
+    /// Octets of messages that may be under way ahead of the replies to their MAIL and RCPT
+    /// ([`Chunking::Ahead`](crate::Chunking::Ahead)). Default 131,072, what a socket holds where Linux
+    /// receives: more would wait there all the same, and so many are lost at most where a server
+    /// refuses them. A message with more of them waits for its replies.
+    pub ahead_octets: usize,
     /// Replies in one authentication, over all the mechanisms that are tried. Default 8: SCRAM has 3,
     /// and there may be some mechanisms to be told about that the server does not want.
     pub auth_rounds: usize,
@@ -47,6 +52,7 @@ impl Limits {
         ehlo_keywords: 64,
         addresses: 16,
         pipeline_window: 4_096,
+        ahead_octets: 131_072,
         auth_rounds: 8,
         auth_challenge: 2_048,
         scram_iterations_min: 4_096,

@@ -204,6 +204,7 @@ impl Session {
         let octets = parts.iter().map(|part| part.len()).sum();
         // The line must not be moved while it grows, because that would leave copies behind.
         self.out.reserve(octets);
+        self.out.keep_secret();
         for part in parts {
             self.out.extend_from_slice(part.as_bytes());
         }

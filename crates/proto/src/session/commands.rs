@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use super::ahead::Ahead;
 use super::mail_data::MailData;
 use super::transaction::{Queued, Transaction};
 use super::{Armed, Bounds, Command, Expected, Job, Line, Session};
@@ -124,9 +125,13 @@ impl Session {
         if self.extensions.chunking() {
             transaction.chunked = match (options.chunking, options.body) {
                 (Chunking::UpTo(octets), _) => Some(octets),
+                (Chunking::Ahead(_), _) => Some(u32::MAX),
                 (Chunking::Never, BodyType::BinaryMime) => Some(u32::MAX),
                 (Chunking::Never, _) => None,
             };
+        }
+        if let Some((_, size)) = self.goes_ahead(options) {
+            transaction.ahead = Some(Ahead::new(size, transaction.chunk_encoder()));
         }
         Ok(transaction)
     }
@@ -302,20 +307,36 @@ impl Session {
         let mut line = String::new();
         loop {
             // RFC 2920 §3.1: behind the mail data the next group may begin.
-            let (transaction, ahead) = match (&mut self.job, &mut self.following) {
-                (Job::Transaction(current), Some(next)) if pipelining && current.all_given => {
-                    (next, true)
-                }
-                (Job::Transaction(current), _) => (current, false),
+            let Some(place) = self
+                .saying_place()
+                .filter(|place| *place == 0 || pipelining)
+            else {
+                return;
+            };
+            let behind = place > 0;
+            // What is not answered may leave a transaction behind.
+            let reset = behind
+                && self
+                    .transaction(place - 1)
+                    .is_some_and(|t| t.ahead.is_some());
+            let transaction = match (&mut self.job, place.checked_sub(1)) {
+                (Job::Transaction(current), None) => current,
+                (_, Some(place)) if let Some(next) = self.following.get_mut(place) => next,
                 _ => return,
             };
             let under_way: usize = self.expected.iter().map(|e| e.octets).sum();
             let room = self.expected.is_empty() || (pipelining && under_way < window);
-            if !room || transaction.refusal.is_some() {
+            let ended = transaction.refusal.is_some() || transaction.given_up.is_some();
+            if !room || ended || self.lingering.is_some() {
                 return;
             }
             let command = match transaction.queued {
-                Queued::Nothing => {
+                Queued::Nothing if reset => {
+                    transaction.queued = Queued::Reset;
+                    "RSET\r\n".clone_into(&mut line);
+                    Command::Rset
+                }
+                Queued::Nothing | Queued::Reset => {
                     transaction.queued = Queued::Mail;
                     line = core::mem::take(&mut transaction.mail);
                     Command::Mail
@@ -337,13 +358,24 @@ impl Session {
                         }
                         line.push_str("\r\n");
                         Command::Rcpt(next)
+                    } else if transaction.ahead.is_some() {
+                        if reserve_is_broken && !behind {
+                            let limit = Limit::Reserve(self.bounds.reserve);
+                            self.fail(FailureKind::TimedOut(limit), None, now);
+                        } else if !reserve_is_broken {
+                            transaction.needs_chunk = true;
+                            if self.armed.is_none() {
+                                self.arm(Phase::DataBlock, now);
+                            }
+                        }
+                        return;
                     } else if transaction.chunked.is_some()
-                        && (ahead || !self.expected.is_empty() || !transaction.wants_data())
+                        && (behind || !self.expected.is_empty() || !transaction.wants_data())
                     {
                         // Behind nothing that is not answered: a chunk can't be taken back.
                         return;
                     } else if transaction.may_queue_data() {
-                        if reserve_is_broken && ahead {
+                        if reserve_is_broken && behind {
                             return;
                         }
                         if reserve_is_broken {
@@ -375,6 +407,12 @@ impl Session {
     /// Gives the next chunk of the message; `last` says that no other follows, and may come with an
     /// empty chunk. The same chunk goes to [`transmit`](Self::transmit) until the next is wanted.
     pub fn provide(&mut self, chunk: &[u8], last: bool, now: Instant) {
+        if let Some((place, transaction)) = self.saying()
+            && transaction.ahead.is_some()
+        {
+            self.provide_ahead(place, chunk, last, now);
+            return;
+        }
         let Job::Transaction(transaction) = &mut self.job else {
             return;
         };

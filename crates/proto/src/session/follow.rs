@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::transaction::Queued;
 use super::{Command, Job, Session};
 use crate::envelope::{Envelope, TransactionOptions};
 use crate::failure::{Failure, FailureKind};
@@ -13,34 +14,55 @@ impl Session {
     /// Once the last chunk of the current message is given, its commands are handed out right
     /// behind the end of mail data where the server offers PIPELINING (RFC 2920 §3.1 lets mail data
     /// be the first of a group), and else once the current transaction has its result. From that
-    /// result on it is the current one, and another one may follow.
+    /// result on it is the current one, and another one may follow. With
+    /// [`Chunking::Ahead`](crate::Chunking::Ahead) so many may be under way at once as it says, and
+    /// the results are had in the order in which the transactions were queued.
     ///
-    /// If the current transaction ends the connection, the one behind it has not begun: there is no
-    /// result for it, and nothing of its message was or will be sent.
+    /// If the current transaction ends the connection, there is no result for one behind it whose
+    /// message has not left whole: it is not accepted, and nothing more of it will be sent. Those
+    /// whose last octet had left have theirs.
     ///
     /// # Errors
-    /// If there is no current transaction, or one behind it already, or the message needs what the
-    /// server does not offer. The current transaction is not touched.
+    /// If there is no current transaction and no result that is still to be taken, or there are as
+    /// many under way as there may be, or the message needs what the server does not offer. What is
+    /// under way is not touched.
     pub fn follow(
         &mut self,
         envelope: &Envelope,
         options: TransactionOptions,
         now: Instant,
     ) -> Result<(), Box<Failure>> {
-        let current = matches!(self.job, Job::Transaction(_))
-            && self.spent.is_none()
-            && self.lingering.is_none();
-        if !current || self.following.is_some() {
-            let kind = FailureKind::NotIdle;
-            return Err(Box::new(Failure::new(
-                Phase::Mail,
-                kind,
-                Outcome::NotAccepted,
-            )));
+        let current = match &self.job {
+            Job::Transaction(current) => Some(current.as_ref()),
+            // Its results are not taken yet, and it is at rest.
+            Job::None if self.result.is_some() && !self.reader.is_midway() => None,
+            _ => return Err(Self::not_now()),
+        };
+        if self.spent.is_some() || self.lingering.is_some() {
+            return Err(Self::not_now());
         }
-        self.following = Some(Box::new(self.prepare(envelope, options)?));
+        let ahead = self.goes_ahead(options);
+        let rest = self.following.iter().map(AsRef::as_ref);
+        let under_way = current.into_iter().chain(rest);
+        if !Self::has_room(under_way, ahead, self.config.limits.ahead_octets) {
+            return Err(Self::not_now());
+        }
+        let next = Box::new(self.prepare(envelope, options)?);
+        if matches!(self.job, Job::None) {
+            self.job = Job::Transaction(next);
+            if self.reset_due {
+                self.say("RSET\r\n", Command::Rset, now);
+            }
+        } else {
+            self.following.push_back(next);
+        }
         self.fill(now);
         Ok(())
+    }
+
+    fn not_now() -> Box<Failure> {
+        let kind = FailureKind::NotIdle;
+        Box::new(Failure::new(Phase::Mail, kind, Outcome::NotAccepted))
     }
 
     /// Whether a mail transaction is under way, or has a result that was not taken.
@@ -51,23 +73,17 @@ impl Session {
 
     /// Makes the transaction that follows the current one, if one does.
     pub(super) fn go_on(&mut self, now: Instant) {
-        let Some(next) = self.following.take() else {
+        let Some(next) = self.following.pop_front() else {
             return;
         };
-        let mail_data = |expected: &super::Expected| {
-            matches!(
-                expected.command,
-                Command::MailData | Command::Chunk { last: true }
-            )
-        };
+        let mail_data = |expected: &super::Expected| expected.command.is_end_of_mail_data();
         if self.expected.front().is_some_and(mail_data) {
             self.expected.pop_front();
         }
+        let unsaid = next.queued == Queued::Nothing;
         self.job = Job::Transaction(next);
-        if let Some(expected) = self.expected.front() {
-            self.arm(expected.phase, now);
-        }
-        if self.reset_due {
+        self.arm_front(now);
+        if self.reset_due && unsaid {
             self.say("RSET\r\n", Command::Rset, now);
         }
         self.fill(now);

@@ -1,5 +1,6 @@
 //! The client's side of one SMTP connection, as a value.
 
+mod ahead;
 mod auth;
 mod chunks;
 mod clock;
@@ -111,9 +112,11 @@ pub struct Session {
     encrypted: bool,
     spent: Option<Box<Failure>>,
     result: Option<Result<Completed, Box<Failure>>>,
-    /// The transaction behind the current one, and its result where the current one's is not taken.
-    following: Option<Box<Transaction>>,
-    later: Option<Result<Completed, Box<Failure>>>,
+    /// The transactions behind the current one, and the results behind the one that is not taken.
+    following: VecDeque<Box<Transaction>>,
+    later: VecDeque<Result<Completed, Box<Failure>>>,
+    /// What was given of a message that goes ahead of the replies, until it is whole.
+    gathered: Vec<u8>,
 }
 
 /// What the current call is for.
@@ -214,8 +217,9 @@ impl Session {
             encrypted,
             spent: None,
             result: None,
-            following: None,
-            later: None,
+            following: VecDeque::new(),
+            later: VecDeque::new(),
+            gathered: Vec::new(),
         };
         session.expect(Command::Greeting, 0, now);
         session
@@ -268,7 +272,7 @@ impl Session {
         // Asked for at every turn, and large.
         self.result.as_ref()?;
         let result = self.result.take();
-        self.result = self.later.take();
+        self.result = self.later.pop_front();
         result
     }
 
@@ -288,9 +292,15 @@ impl Session {
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         match &self.job {
-            Job::Transaction(transaction) => transaction.outcome,
+            Job::Transaction(transaction) => transaction.outcome(),
             _ => Outcome::NotAccepted,
         }
+    }
+
+    /// Whether it can't be used any more: nothing that is said now would be listened to.
+    #[must_use]
+    pub const fn is_spent(&self) -> bool {
+        self.spent.is_some()
     }
 
     /// Until when the current call may wait. `None` only when there is nothing to wait for.
@@ -372,7 +382,7 @@ impl Session {
 
     /// The message can't be sent to its end: its source failed, or it is not what it was said to be.
     pub fn refuse_message(&mut self, why: FailureKind, now: Instant) {
-        self.fail(why, None, now);
+        self.give_up(why, now);
     }
 
     /// The caller cancelled. Not one further octet is handed out. Behind the end of mail data, what
@@ -400,7 +410,7 @@ impl Session {
             // The first reason stands, however often the call is stopped meanwhile.
             Some(lingering) if now < lingering.until => self.lingering = Some(lingering),
             Some(lingering) => self.fail(lingering.kind, None, now),
-            None if self.outcome() == Outcome::Ambiguous && !self.bounds.linger.is_zero() => {
+            None if self.may_be_accepted() && !self.bounds.linger.is_zero() => {
                 let until = now.checked_add(self.bounds.linger).unwrap_or(now);
                 self.lingering = Some(Lingering { until, kind });
             }
@@ -445,6 +455,9 @@ impl Session {
                 return count;
             }
         }
+        if broken && self.is_committing() {
+            return count;
+        }
         let octets = self.out.get(self.out_taken..).unwrap_or_default();
         if let Some(slice) = slices.get_mut(count).filter(|_| !octets.is_empty()) {
             *slice = IoSlice::new(octets);
@@ -470,15 +483,22 @@ impl Session {
             self.out.clear();
             self.out_taken = 0;
         }
+        self.ahead_transmitted(now);
     }
 
-    /// Whether the next chunk of the message is wanted, by [`provide`](Self::provide).
+    /// Whether the next chunk of a message is wanted, by [`provide`](Self::provide).
     #[must_use]
     pub fn needs_chunk(&self) -> bool {
-        match &self.job {
-            Job::Transaction(transaction) => transaction.needs_chunk && self.lingering.is_none(),
-            _ => false,
-        }
+        self.needs_chunk_of().is_some()
+    }
+
+    /// Which message the next chunk is wanted of: the current transaction's is 0, the one behind it
+    /// 1. It is another one than the current one's only with [`Chunking::Ahead`](crate::Chunking::Ahead).
+    #[must_use]
+    pub fn needs_chunk_of(&self) -> Option<usize> {
+        let (place, transaction) = self.saying()?;
+        let wanted = transaction.needs_chunk && transaction.refusal.is_none();
+        (wanted && self.lingering.is_none()).then_some(place)
     }
 
     /// Ends the session without a result, after a call's future was dropped.
@@ -491,14 +511,19 @@ impl Session {
     fn rest(&mut self, now: Instant) -> Timings {
         self.disarm(now);
         self.job = Job::None;
-        if self.lingering.take().is_some() && self.following.is_some() {
-            // The call's end is decided. What follows may be half said and is not gone on with.
+        // The call's end is decided: what else may be accepted is listened for, and what may be half
+        // said is not gone on with.
+        let next = self.following.front();
+        if next.is_none_or(|next| next.outcome() != Outcome::Ambiguous)
+            && self.lingering.take().is_some()
+            && next.is_some()
+        {
             self.spend(Phase::Mail, FailureKind::NotIdle, None);
         }
-        if self.following.is_none() {
-            self.bounds = Bounds::NONE;
+        if self.following.is_empty() {
             self.out = Out::default();
             self.expected = VecDeque::new();
+            self.gathered = Vec::new();
         }
         core::mem::take(&mut self.timings)
     }
@@ -519,7 +544,7 @@ impl Session {
         match self.result {
             // What comes behind the 220 to STARTTLS takes its result back.
             None | Some(Ok(Completed::Upgrade(_))) => self.result = Some(result),
-            Some(_) => self.later = Some(result),
+            Some(_) => self.later.push_back(result),
         }
     }
 
@@ -528,7 +553,8 @@ impl Session {
         self.out = Out::default();
         self.out_taken = 0;
         self.expected = VecDeque::new();
-        self.following = None;
+        self.following = VecDeque::new();
+        self.gathered = Vec::new();
         self.spent.get_or_insert_with(|| {
             Box::new(Failure {
                 reply,

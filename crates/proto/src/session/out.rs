@@ -3,23 +3,42 @@
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
-/// Commands queued. Overwritten when it is dropped, and silent in `Debug`.
+/// Commands queued, and messages that go with them. Overwritten when it is dropped if there was a
+/// secret among them, and silent in `Debug`.
 #[derive(Default)]
-pub(super) struct Out(Zeroizing<Vec<u8>>);
+pub(super) struct Out {
+    octets: Vec<u8>,
+    secret: bool,
+}
+
+impl Out {
+    /// What is queued next is a secret.
+    pub(super) const fn keep_secret(&mut self) {
+        self.secret = true;
+    }
+}
+
+impl Drop for Out {
+    fn drop(&mut self) {
+        if self.secret {
+            self.octets.zeroize();
+        }
+    }
+}
 
 impl Deref for Out {
     type Target = Vec<u8>;
 
     fn deref(&self) -> &Vec<u8> {
-        &self.0
+        &self.octets
     }
 }
 
 impl DerefMut for Out {
     fn deref_mut(&mut self) -> &mut Vec<u8> {
-        &mut self.0
+        &mut self.octets
     }
 }
 

@@ -23,7 +23,8 @@ impl Session {
         self.show_reply(&reply, now);
         // RFC 5321 §3.8: a server that must shut down may say so at any time.
         if reply.code() == ReplyCode::SERVICE_UNAVAILABLE && !self.is_final_for_one() {
-            self.fail(FailureKind::Refused, Some(reply), now);
+            let kind = self.service_ends(&reply);
+            self.fail(kind, Some(reply), now);
             return;
         }
         let front = self.expected.front().copied();
@@ -39,7 +40,7 @@ impl Session {
             );
             return;
         };
-        if expected.command == Command::MailData {
+        if expected.command.is_end_of_mail_data() {
             self.settle_mail_data(reply, now);
             return;
         }
@@ -58,9 +59,7 @@ impl Session {
         }
         self.expected.pop_front();
         self.disarm(now);
-        if let Some(next) = self.expected.front() {
-            self.arm(next.phase, now);
-        }
+        self.arm_front(now);
         match expected.command {
             Command::Greeting => self.settle_greeting(reply, now),
             Command::Ehlo => self.settle_ehlo(reply, now),
@@ -156,7 +155,13 @@ impl Session {
 
     fn settle_rset(&mut self, reply: Reply, now: Instant) {
         if !reply.code().is_completion() {
-            self.refuse(Phase::Reset, reply, now);
+            // Ahead of it a whole message has left, for whichever transaction there is.
+            if self.outcome() == Outcome::Ambiguous {
+                let kind = FailureKind::Protocol(ProtocolError::Unexpected);
+                self.fail_at(Phase::Reset, kind, Some(reply), now);
+            } else {
+                self.refuse(Phase::Reset, reply, now);
+            }
             return;
         }
         self.reset_due = false;
@@ -208,7 +213,10 @@ impl Session {
                 transaction.refusal.get_or_insert((Phase::Mail, reply));
             }
         }
-        if Self::is_ended_by_recipients(transaction) {
+        let all_answered = |next: &Expected| next.command.is_end_of_mail_data();
+        if Self::is_ended_by_recipients(transaction)
+            || self.expected.front().is_some_and(all_answered)
+        {
             transaction.decide_recipients();
         }
         self.fill(now);
@@ -231,22 +239,47 @@ impl Session {
         if !self.expected.is_empty() {
             return;
         }
-        let Some((phase, reply)) = transaction.refusal.take() else {
+        let (refusal, given_up) = (transaction.refusal.take(), transaction.given_up.take());
+        if refusal.is_none() && given_up.is_none() {
             return;
-        };
+        }
         let recipients = transaction.take_recipients(Outcome::NotAccepted);
         self.reset_due = true;
-        self.refused(phase, reply, recipients, now);
+        match (refusal, given_up) {
+            (Some((phase, reply)), _) => self.refused(phase, reply, recipients, now),
+            (None, given_up) => {
+                let kind = given_up.unwrap_or(FailureKind::Source);
+                self.ended(Phase::DataBlock, kind, None, recipients, now);
+            }
+        }
     }
 
     /// The server said no and the connection is at rest again.
-    fn refused(&mut self, phase: Phase, reply: Reply, recipients: Vec<Recipient>, now: Instant) {
+    pub(super) fn refused(
+        &mut self,
+        phase: Phase,
+        reply: Reply,
+        recipients: Vec<Recipient>,
+        now: Instant,
+    ) {
+        self.ended(phase, FailureKind::Refused, Some(reply), recipients, now);
+    }
+
+    fn ended(
+        &mut self,
+        phase: Phase,
+        kind: FailureKind,
+        reply: Option<Reply>,
+        recipients: Vec<Recipient>,
+        now: Instant,
+    ) {
         let timings = self.rest(now);
+        self.gathered.clear();
         self.finish(Err(Box::new(Failure {
-            reply: Some(reply),
+            reply,
             recipients,
             timings,
-            ..Failure::new(phase, FailureKind::Refused, Outcome::NotAccepted)
+            ..Failure::new(phase, kind, Outcome::NotAccepted)
         })));
         self.go_on(now);
     }
@@ -318,6 +351,8 @@ impl Session {
         } else if !code.is_completion() && !code.is_negative() {
             let kind = FailureKind::Protocol(ProtocolError::Unexpected);
             self.fail(kind, Some(reply), now);
+        } else if transaction.refusal.is_some() {
+            self.settle_refused(reply, now);
         } else if transaction.lmtp {
             self.settle_final(reply, now);
         } else if code.is_completion() {
@@ -351,6 +386,8 @@ impl Session {
             return;
         };
         transaction.outcome = Outcome::NotAccepted;
+        // RFC 3030 does not say that a refused chunk ends the transaction.
+        self.reset_due |= transaction.ahead.is_some();
         let recipients = transaction.take_recipients(Outcome::NotAccepted);
         self.refused(Phase::DataTermination, reply, recipients, now);
     }
@@ -381,8 +418,10 @@ impl Session {
 
     /// Whether a reply would be the final one for one recipient and for nobody else.
     fn is_final_for_one(&self) -> bool {
-        matches!(&self.job, Job::Transaction(transaction)
-            if transaction.lmtp && transaction.outcome == Outcome::Ambiguous)
+        let last = self.expected.front();
+        last.is_some_and(|last| last.command.is_end_of_mail_data())
+            && matches!(&self.job, Job::Transaction(transaction)
+                if transaction.lmtp && transaction.outcome() == Outcome::Ambiguous)
     }
 
     /// Whether some recipients have their final reply and others have not.
@@ -409,6 +448,9 @@ impl Session {
             self.spend(phase, kind, reply);
             return;
         }
+        let for_one = self.is_final_for_one();
+        let following = core::mem::take(&mut self.following);
+        let (why, because) = (kind.clone(), reply.clone());
         self.spend(phase, FailureKind::NotIdle, None);
         let mut failure = Box::new(Failure {
             reply,
@@ -416,14 +458,15 @@ impl Session {
         });
         if let Job::Transaction(transaction) = &mut self.job {
             // 421 and every other complete negative final reply say that the message was not taken.
-            let for_one = transaction.lmtp && transaction.outcome == Outcome::Ambiguous;
             if failure.kind == FailureKind::Refused && !for_one {
                 failure.outcome = Outcome::NotAccepted;
             }
             transaction.decide_recipients();
             failure.recipients = transaction.take_recipients(failure.outcome);
             // What the server has already refused is not hidden by how the connection ended.
-            if let Some((phase, reply)) = transaction.refusal.take() {
+            let refusal = transaction.refusal.take();
+            if let Some((phase, reply)) = refusal.filter(|_| failure.outcome != Outcome::Ambiguous)
+            {
                 if failure.kind != FailureKind::Cancelled && failure.kind != FailureKind::Refused {
                     failure.phase = phase;
                     failure.kind = FailureKind::Refused;
@@ -436,10 +479,16 @@ impl Session {
         }
         failure.timings = self.rest(now);
         self.finish(Err(failure));
+        self.fail_following(following, &why, because.as_ref());
     }
 }
 
 impl Command {
+    /// Whether the reply is the final one.
+    pub(super) const fn is_end_of_mail_data(self) -> bool {
+        matches!(self, Self::MailData | Self::Chunk { last: true })
+    }
+
     /// Whether RFC 5321 §4.3.2 knows a meaning for this kind of code here.
     fn may_have(self, code: ReplyCode) -> bool {
         if code.is_negative() {

@@ -3,10 +3,12 @@
 use crate::envelope::{
     BodyType, Envelope, Recipient, RecipientStatus, Require, TransactionOptions,
 };
+use crate::failure::FailureKind;
 use crate::parameters::RcptParameters;
 use crate::{Outcome, Phase, Reply};
 
 use super::Timings;
+use super::ahead::Ahead;
 use super::chunks::Chunks;
 use super::mail_data::MailData;
 use crate::transparency::Encoder;
@@ -38,11 +40,16 @@ pub(super) struct Transaction {
     /// Octets of the source in one chunk, at most, if the mail data goes by BDAT.
     pub(super) chunked: Option<u32>,
     pub(super) mail_data: Option<MailData>,
+    /// The mail data, if it goes ahead of the replies.
+    pub(super) ahead: Option<Ahead>,
+    /// Why it is not said to its end.
+    pub(super) given_up: Option<FailureKind>,
     /// The last piece of the source is the current one.
     pub(super) last_piece: bool,
     pub(super) needs_chunk: bool,
     /// What comes behind the mail data may be said.
     pub(super) all_given: bool,
+    /// What the last octet of its mail data makes it, whatever was answered before.
     pub(super) outcome: Outcome,
     /// Each accepted recipient has a final reply (RFC 2033 §4.2).
     pub(super) lmtp: bool,
@@ -52,6 +59,7 @@ pub(super) struct Transaction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Queued {
     Nothing,
+    Reset,
     Mail,
     /// This many recipients.
     Recipients(usize),
@@ -80,6 +88,8 @@ impl Transaction {
             refusal: None,
             chunked: None,
             mail_data: None,
+            ahead: None,
+            given_up: None,
             last_piece: false,
             needs_chunk: false,
             all_given: false,
@@ -95,9 +105,29 @@ impl Transaction {
             .filter(|mail_data| !mail_data.is_finished())
     }
 
+    /// What would have become of the message if the call ended now: nothing, once it is refused.
+    pub(super) const fn outcome(&self) -> Outcome {
+        match self.refusal {
+            Some(_) => Outcome::NotAccepted,
+            None => self.outcome,
+        }
+    }
+
     /// Octets of mail data that were taken.
     pub(super) fn octets_taken(&self) -> u64 {
-        self.mail_data.as_ref().map_or(0, MailData::octets_taken)
+        match (&self.ahead, &self.mail_data) {
+            (Some(ahead), _) => ahead.octets_taken(),
+            (None, Some(mail_data)) => mail_data.octets_taken(),
+            (None, None) => 0,
+        }
+    }
+
+    /// How its octets go in a chunk.
+    pub(super) fn chunk_encoder(&self) -> Encoder {
+        match self.options.body {
+            BodyType::BinaryMime => Encoder::binary(),
+            _ => Encoder::lines(self.options.line_endings),
+        }
     }
 
     /// Begins the mail data by BDAT, if that is how it goes.
@@ -105,11 +135,8 @@ impl Transaction {
         let Some(most) = self.chunked else {
             return false;
         };
-        let encoder = match self.options.body {
-            BodyType::BinaryMime => Encoder::binary(),
-            _ => Encoder::lines(self.options.line_endings),
-        };
-        self.mail_data = Some(MailData::Chunks(Chunks::new(encoder, most)));
+        let chunks = Chunks::new(self.chunk_encoder(), most);
+        self.mail_data = Some(MailData::Chunks(chunks));
         self.needs_chunk = true;
         true
     }
@@ -151,7 +178,10 @@ impl Transaction {
     pub(super) fn take_recipients(&mut self, outcome: Outcome) -> Vec<Recipient> {
         let mut recipients = core::mem::take(&mut self.recipients);
         for recipient in &mut recipients {
-            if recipient.is_accepted() && recipient.final_reply.is_none() {
+            // Ahead of the replies, the server may have accepted it and not said so yet.
+            let unanswered = matches!(recipient.status, RecipientStatus::Pending)
+                && outcome == Outcome::Ambiguous;
+            if (recipient.is_accepted() || unanswered) && recipient.final_reply.is_none() {
                 recipient.outcome = outcome;
             }
         }
