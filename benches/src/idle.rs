@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use harness::case::client_config;
 use postbound::{
-    Auth, Bounds, Client, ClientBuilder, Connection, Connector, Envelope, Security, Tls,
+    Auth, Bounds, Chunking, Client, ClientBuilder, Connection, Connector, Envelope, Security, Tls,
 };
 use proto::sasl::Credentials;
 use tokio::net::TcpStream;
@@ -85,6 +85,7 @@ pub struct Dial {
     client: Client<Named>,
     envelope: Envelope,
     message: Vec<u8>,
+    chunking: Chunking,
 }
 
 impl Dial {
@@ -103,7 +104,15 @@ impl Dial {
             client: client.build()?,
             envelope: envelope(1)?,
             message: message(1024),
+            chunking: Chunking::Never,
         })
+    }
+
+    /// With the message ahead of the replies to its MAIL and RCPT.
+    #[must_use]
+    pub fn ahead(mut self) -> Self {
+        self.chunking = Chunking::AHEAD;
+        self
     }
 
     /// From the look-up to the first acceptance.
@@ -115,6 +124,7 @@ impl Dial {
             let mut connection = self.client.connect(Bounds::none()).await?;
             let _ = connection
                 .transaction(&self.envelope)?
+                .chunking(self.chunking)
                 .send(&self.message, Bounds::none())
                 .await?;
             Ok(())
@@ -126,8 +136,7 @@ impl Dial {
 ///
 /// # Errors
 /// If it does not come to its acceptance.
-pub fn dial_turns(sink: &Sink, security: Security, auth: bool) -> Result<f64, Failure> {
-    let dial = Dial::new(sink.port(), security, auth)?;
+pub fn dial_turns(sink: &Sink, dial: &Dial) -> Result<f64, Failure> {
     let mut turns = Vec::new();
     for _ in 0..9 {
         let before = sink.turns()?;

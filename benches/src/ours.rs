@@ -56,9 +56,10 @@ pub fn single(
     for keyword in masked {
         builder = builder.without_extension(*keyword);
     }
-    if !masked.contains(&"CHUNKING") {
-        builder = builder.chunking(Chunking::IF_OFFERED);
-    }
+    let chunking = match masked.contains(&"CHUNKING") {
+        true => Chunking::Never,
+        false => Chunking::AHEAD,
+    };
     let client = builder.build()?;
     let envelope = envelope(recipients)?;
     let mut connection = runtime.block_on(client.connect(Bounds::none()))?;
@@ -67,7 +68,7 @@ pub fn single(
     Ok(Box::new(move |messages| {
         runtime.block_on(async {
             for _ in 0..messages {
-                let transaction = connection.transaction(&envelope)?;
+                let transaction = connection.transaction(&envelope)?.chunking(chunking);
                 let _ = transaction.send(&message, bounds(guarded, &token)).await?;
             }
             Ok(())
@@ -91,7 +92,7 @@ pub fn send_all(
         builder = builder.without_extension(*keyword);
     }
     if !masked.contains(&"CHUNKING") {
-        builder = builder.chunking(Chunking::IF_OFFERED);
+        builder = builder.chunking(Chunking::AHEAD);
     }
     let pool = Pool::builder(builder.build()?)
         .size(1)

@@ -11,7 +11,7 @@ pub(crate) const WHY_GUARD: &str = "1,200 instructions a call and next to none a
 pub(crate) const WHY_CALLS: &str =
     "see the row of round trips: each costs a write, a wait and a read";
 pub(crate) const WHY_ALLOCATIONS: &str = "beyond the receipt: the queue of expected replies, the commands, the transaction and the encoder's pieces, which an idle connection gives back so that it holds no buffers";
-pub(crate) const WHY_WINDOW: &str = "the last chunk of a message waits for the replies before it, so that whatever comes of them the message is definitely not accepted; many messages under way at once would make all of them ambiguous when the connection breaks";
+pub(crate) const WHY_WINDOW: &str = "each message is looked at, encoded and copied into the group, and has four or five replies of which all are kept for its receipt; the raw program says the same octets again and looks at the first digit of each reply";
 pub(crate) const WHY_SEND: &str = "what is left is tokio's: beside the raw program on tokio, which has the same epoll_wait and the same read that finds nothing yet";
 pub(crate) const WHY_SEND_ALL: &str = "a quarter of the client's time is in user space, and a third of that in allocation and copies of each message's result; the row beside it has the runtime's share taken out";
 pub(crate) const WHY_NOISE: &str = "the two differ by 1,200 instructions of the 50,000 or so that kernel and user space execute for a message: less than rounds differ from each other";

@@ -250,15 +250,17 @@ pub fn plan() -> impl Strategy<Value = Plan> {
 
 /// Whether a reply may come in place of one that is due later. Behind DATA only a 354 is one, but the
 /// reply to a chunk is like any other, and so are LMTP's final ones: nobody can tell, so that a reply
-/// too many or, among the final ones, too few is a lie about the message.
-pub(crate) fn passes_for_another(rule: &Rule) -> bool {
+/// too many or, among the final ones, too few is a lie about the message. Where the message has left
+/// `ahead` of the replies, that is so from MAIL on.
+pub(crate) fn passes_for_another(rule: &Rule, ahead: bool) -> bool {
     let Rule::Server { phase, fault, .. } = rule else {
         return false;
     };
     match fault.say {
         Say::Twice => !matches!(phase, Phase::Reset | Phase::Quit),
         Say::Nothing | Say::Raw(_) => {
-            *phase == Phase::DataTermination && fault.then == Then::Continue
+            let early = ahead && matches!(phase, Phase::Mail | Phase::Rcpt | Phase::Reset);
+            (early || *phase == Phase::DataTermination) && fault.then == Then::Continue
         }
         _ => false,
     }
@@ -345,7 +347,15 @@ pub fn case() -> impl Strategy<Value = Case> {
                 1 => Just(Security::StartTlsIfOfferedInsecure),
                 2 => Just(Security::Implicit),
             ],
-            proptest::option::weighted(0.3, prop_oneof![1u32..600, Just(u32::MAX)]),
+            // In chunks of so many octets, or ahead of the replies.
+            proptest::option::weighted(
+                0.4,
+                prop_oneof![
+                    2 => (1u32..600).prop_map(Some),
+                    1 => Just(Some(u32::MAX)),
+                    2 => Just(None),
+                ],
+            ),
             prop::bool::weighted(0.2),
         ),
         proptest::option::weighted(0.1, mechanism()),
@@ -373,19 +383,19 @@ pub fn case() -> impl Strategy<Value = Case> {
                 case.reserve = reserve;
                 case.linger = linger;
                 case.cancel = cancel;
-                (
-                    case.pipelining,
-                    case.eight_bit,
-                    case.tls,
-                    case.chunking,
-                    case.lmtp,
-                ) = settings;
+                let chunks;
+                (case.pipelining, case.eight_bit, case.tls, chunks, case.lmtp) = settings;
+                case.ahead = chunks == Some(None);
+                case.chunking = chunks.map(|octets| octets.unwrap_or(u32::MAX));
                 if case.chunking.is_some() {
                     // A small chunk is a command each: so many are enough.
                     case.octets = case.octets.min(2_000);
                 }
                 if case.chunking.is_some() || case.lmtp {
-                    case.plan.rules.retain(|rule| !passes_for_another(rule));
+                    let ahead = case.ahead;
+                    case.plan
+                        .rules
+                        .retain(|rule| !passes_for_another(rule, ahead));
                 }
                 case.auth = auth;
                 case

@@ -83,6 +83,8 @@ pub struct Case {
     pub eight_bit: bool,
     /// Whether the server offers CHUNKING and the client uses it, in chunks of at most this many octets.
     pub chunking: Option<u32>,
+    /// Whether it goes ahead of the replies to MAIL and RCPT then, in one chunk.
+    pub ahead: bool,
     /// Whether both speak LMTP.
     pub lmtp: bool,
     /// Whether and when the client wants TLS.
@@ -114,6 +116,7 @@ impl Default for Case {
             pipelining: true,
             eight_bit: false,
             chunking: None,
+            ahead: false,
             lmtp: false,
             tls: Security::None,
             server_tls: None,
@@ -170,7 +173,11 @@ impl Case {
     /// Whether the message goes in chunks.
     #[must_use]
     pub fn chunks(&self) -> Chunking {
-        self.chunking.map_or(Chunking::Never, Chunking::UpTo)
+        match self.chunking {
+            Some(_) if self.ahead => Chunking::AHEAD,
+            Some(octets) => Chunking::UpTo(octets),
+            None => Chunking::Never,
+        }
     }
 
     /// Which protocol is spoken.
@@ -366,8 +373,10 @@ impl fmt::Display for Case {
         if self.eight_bit {
             f.write_str(" body=8bit")?;
         }
-        if let Some(octets) = self.chunking {
-            write!(f, " chunking={octets}")?;
+        match self.chunking {
+            Some(_) if self.ahead => f.write_str(" chunking=ahead")?,
+            Some(octets) => write!(f, " chunking={octets}")?,
+            None => {}
         }
         if self.lmtp {
             f.write_str(" protocol=lmtp")?;
@@ -448,7 +457,7 @@ pub const SETTINGS: &[(&str, &[&str])] = &[
     ("noop", &[]),
     ("pipelining", &["yes", "no"]),
     ("body", &["7bit", "8bit"]),
-    ("chunking", &["no", "150"]),
+    ("chunking", &["no", "150", "ahead"]),
     ("protocol", &["smtp", "lmtp"]),
     // TLS has an exhaustive sweep of its own.
     ("tls", &[]),
@@ -512,7 +521,12 @@ impl Case {
             "body" if value == "8bit" => self.eight_bit = true,
             "body" => return Err("expected 7bit or 8bit".to_owned()),
             "chunking" if value == "no" => self.chunking = None,
+            "chunking" if value == "ahead" => {
+                self.chunking = Some(u32::MAX);
+                self.ahead = true;
+            }
             "chunking" => {
+                self.ahead = false;
                 let octets: u32 = number(value)?;
                 if octets == 0 {
                     return Err("a chunk has at least one octet".to_owned());

@@ -50,7 +50,8 @@ pub fn case() -> impl Strategy<Value = Case> {
         case.plan = plan;
         if case.chunking.is_some() || case.lmtp {
             let rules = &mut case.plan.rules;
-            rules.retain(|rule| !arbitrary::passes_for_another(rule));
+            let ahead = case.ahead;
+            rules.retain(|rule| !arbitrary::passes_for_another(rule, ahead));
         }
         if case.plan.rules.iter().any(is_of_auth) && case.auth.is_none() {
             case.auth = Some(postbound::sasl::Mechanism::ScramSha256);

@@ -27,7 +27,7 @@ fn patient_plan() -> impl Strategy<Value = Case> {
             1u16..5,
             0u32..5_000,
             any::<bool>(),
-            proptest::option::of(200u32..3_000),
+            proptest::option::of(prop_oneof![200u32..3_000, Just(u32::MAX)]),
             any::<bool>(),
         ),
     )
@@ -71,6 +71,7 @@ fn patient_plan() -> impl Strategy<Value = Case> {
                 case.octets = octets;
                 case.all = all;
                 case.chunking = chunking;
+                case.ahead = chunking == Some(u32::MAX);
                 case.pipelining = pipelining;
                 case
             },

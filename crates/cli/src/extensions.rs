@@ -23,6 +23,10 @@ pub(crate) struct Extensions {
     /// is given, else in one
     #[arg(long, value_name = "OCTETS", num_args = 0..=1, require_equals = true, value_parser = clap::value_parser!(u32).range(1..))]
     chunking: Option<Option<u32>>,
+    /// By BDAT, and without waiting for the replies to MAIL and RCPT: so many messages are under way
+    /// at once over each connection, and all of them are ambiguous if it breaks
+    #[arg(long, value_name = "MESSAGES", conflicts_with = "chunking", value_parser = clap::value_parser!(u32).range(1..))]
+    chunking_window: Option<u32>,
     /// What the message is made of [default: found out]
     #[arg(long, value_enum, value_name = "TYPE")]
     body: Option<Body>,
@@ -117,10 +121,11 @@ fn hold(text: &str) -> Result<FutureRelease, String> {
 impl Extensions {
     /// The client that sends so.
     pub(crate) fn client<C>(&self, builder: ClientBuilder<C>) -> ClientBuilder<C> {
-        let mut builder = match self.chunking {
-            None => builder,
-            Some(None) => builder.chunking(Chunking::IF_OFFERED),
-            Some(Some(octets)) => builder.chunking(Chunking::UpTo(octets)),
+        let mut builder = match (self.chunking, self.chunking_window) {
+            (_, Some(messages)) => builder.chunking(Chunking::Ahead(messages)),
+            (None, None) => builder,
+            (Some(None), _) => builder.chunking(Chunking::IF_OFFERED),
+            (Some(Some(octets)), _) => builder.chunking(Chunking::UpTo(octets)),
         };
         if self.lmtp {
             builder = builder.protocol(Protocol::Lmtp);

@@ -222,6 +222,8 @@ impl<C> Client<C> {
     fn chunks_before_the_last(&self, octets: u64) -> u64 {
         match self.inner.options.chunking {
             Chunking::UpTo(most) => octets.div_ceil(u64::from(most.max(1)).min(GATHERED as u64)),
+            // As long as it may have to wait for its replies.
+            Chunking::Ahead(_) => octets.div_ceil(GATHERED as u64),
             _ => 0,
         }
     }

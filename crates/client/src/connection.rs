@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::bounds::Bounds;
 use crate::clock;
 use crate::error::{self, Error};
-use crate::exchange::{Exchange, Payload};
+use crate::exchange::{Behind, Exchange, Nobody, Payload};
 use crate::guard::{Guard, Wait};
 use crate::handshake::{Handshake, TlsFacts};
 use crate::transaction::Transaction;
@@ -172,6 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 stream: &mut stream,
                 session: &mut self.session,
                 payload: &mut Payload::none(),
+                behind: &mut Nobody,
                 cause: &mut None,
                 unflushed: false,
             };
@@ -327,10 +328,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         &mut self.session
     }
 
-    /// The session, to begin a transaction.
-    pub(crate) fn next_transaction(&mut self) -> &mut Session {
+    /// A transaction has begun.
+    pub(crate) fn count_transaction(&mut self) {
         self.transactions = self.transactions.saturating_add(1);
-        &mut self.session
     }
 
     /// Drives the session's current call to its result.
@@ -339,10 +339,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         guard: &mut Guard,
         payload: &mut Payload<'_>,
     ) -> Result<Completed, Error> {
+        self.run_with(guard, payload, &mut Nobody).await
+    }
+
+    /// The same, with messages behind it.
+    pub(crate) async fn run_with(
+        &mut self,
+        guard: &mut Guard,
+        payload: &mut Payload<'_>,
+        behind: &mut dyn Behind,
+    ) -> Result<Completed, Error> {
         let started = clock::now();
         // It may have come in one read with the one before it.
         if let Some(result) = self.session.take_result() {
-            if !self.is_idle() {
+            if !self.session.is_usable() {
                 self.stream = None;
             }
             return result.map_err(|failure| self.error(failure, None, started));
@@ -363,6 +373,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         stream,
                         session: &mut connection.session,
                         payload,
+                        behind,
                         cause: &mut cause,
                         // What was queued behind the transaction before may lie in a buffer.
                         unflushed: true,
@@ -375,8 +386,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let stream = flight.stream.take();
         drop(flight);
         // A session that is not at rest has spent its stream, which is closed here and now.
-        let session = &self.session;
-        if session.is_idle() || session.is_under_way() || session.is_upgrade_due() {
+        if self.session.is_usable() {
             self.stream = stream;
         } else if let (Ok(Completed::Closed(_)), Some(mut stream)) = (&result, stream) {
             stream.say_close();

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use proto::{Completed, Failure, FailureKind, Outcome, Phase, Session, Unsupported};
+use proto::{Completed, Failure, FailureKind, Session, Unsupported};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::clock;
@@ -57,10 +57,26 @@ impl Payload<'_> {
     }
 }
 
+/// The messages behind the one whose call it is, where several go ahead of the replies.
+pub(crate) trait Behind: Send {
+    /// The octets of the one at this place, counted from 1.
+    fn octets(&mut self, place: usize) -> Option<&[u8]>;
+}
+
+/// There are none.
+pub(crate) struct Nobody;
+
+impl Behind for Nobody {
+    fn octets(&mut self, _place: usize) -> Option<&[u8]> {
+        None
+    }
+}
+
 pub(crate) struct Exchange<'a, 'm, S> {
     pub(crate) stream: &'a mut Transport<S>,
     pub(crate) session: &'a mut Session,
     pub(crate) payload: &'a mut Payload<'m>,
+    pub(crate) behind: &'a mut dyn Behind,
     pub(crate) cause: &'a mut Option<io::Error>,
     pub(crate) unflushed: bool,
 }
@@ -94,7 +110,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, '_, S> {
         let _ = pin!(tokio::task::yield_now()).poll(cx);
     }
 
-    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_source(&mut self, place: usize, cx: &mut Context<'_>) -> Poll<()> {
+        if place > 0 {
+            match self.behind.octets(place) {
+                Some(octets) => self.session.provide(octets, true, clock::now()),
+                None => self
+                    .session
+                    .refuse_message(FailureKind::Source, clock::now()),
+            }
+            return Poll::Ready(());
+        }
         match self.payload.message.poll_chunk(cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(last)) => {
@@ -134,7 +159,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // A source that has nothing yet does not keep back what is to be written or flushed.
         // One that gives a lone CR is asked again: nothing is written for it that would wake the call.
-        while self.session.needs_chunk() && self.poll_source(cx).is_ready() {
+        while let Some(place) = self.session.needs_chunk_of()
+            && self.poll_source(place, cx).is_ready()
+        {
             if self.session.is_over() {
                 return Poll::Ready(());
             }
@@ -171,16 +198,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
             Poll::Ready(Ok(0)) => self.write_failed(io::ErrorKind::WriteZero.into(), cx),
             Poll::Ready(Ok(taken)) => {
                 self.unflushed = true;
-                let mail_data = self.session.phase() == Some(Phase::DataBlock);
                 self.session.transmitted(taken, chunk, clock::now());
-                if mail_data {
-                    self.payload.octets += taken as u64;
-                    if let Some(report) = &mut self.payload.on_progress {
-                        report(Progress {
-                            octets: self.payload.octets,
-                            size: self.payload.size,
-                        });
-                    }
+                let octets = self.session.mail_data_octets();
+                if let Some(report) = &mut self.payload.on_progress
+                    && octets > self.payload.octets
+                {
+                    self.payload.octets = octets;
+                    report(Progress {
+                        octets,
+                        size: self.payload.size,
+                    });
                 }
             }
             Poll::Ready(Err(error)) => self.write_failed(error, cx),
@@ -193,7 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
     }
 
     fn is_ambiguous(&self) -> bool {
-        self.session.outcome() == Outcome::Ambiguous
+        self.session.may_be_accepted()
     }
 
     fn cancel(&mut self, now: Instant) {

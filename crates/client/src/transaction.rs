@@ -12,7 +12,7 @@ use crate::bounds::Bounds;
 use crate::clock;
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::exchange::{OnProgress, Payload, Progress};
+use crate::exchange::{Behind, Nobody, OnProgress, Payload, Progress};
 use crate::guard::Guard;
 use crate::message::Message;
 use crate::receipt::Receipt;
@@ -80,7 +80,8 @@ impl<'c, 'e, S: AsyncRead + AsyncWrite + Unpin> Transaction<'c, 'e, S> {
         self
     }
 
-    /// Whether mail data goes by DATA or in chunks (BDAT, RFC 3030). Default: by DATA.
+    /// Whether mail data goes by DATA or in chunks (BDAT, RFC 3030). Default: by DATA. A message goes
+    /// [ahead](Chunking::Ahead) of the replies only if it is in memory.
     pub fn chunking(mut self, chunking: Chunking) -> Self {
         self.settings.options.chunking = chunking;
         self
@@ -134,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         bounds: proto::Bounds,
     ) -> Result<Receipt, Error> {
         self.begin(envelope, message, &settings, bounds)?;
-        self.end(guard, message, settings).await
+        self.end(guard, message, settings, &mut Nobody).await
     }
 
     /// The options that suit the message. All of it is looked at for them.
@@ -151,6 +152,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             (None, None) if self.must_be_seven_bit(message, settings) => BodyType::SevenBit,
             (None, None) => BodyType::EightBitMime,
         };
+        // What a reader has is not known before it is asked, and it may stall.
+        if matches!(options.chunking, Chunking::Ahead(_)) && message.octets().is_none() {
+            options.chunking = Chunking::IF_OFFERED;
+        }
         options
     }
 
@@ -170,10 +175,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ) -> Result<(), Error> {
         let now = clock::now();
         let options = self.suited(message, settings);
-        self.next_transaction()
+        self.session_mut()
             .begin(envelope, options, bounds, now)
             .map_err(|failure| self.error(failure, None, now))
-            .inspect_err(traced::failed)
+            .inspect_err(traced::failed)?;
+        self.count_transaction();
+        Ok(())
     }
 
     /// Queues a transaction behind the one that is under way, and says whether that could be done.
@@ -184,9 +191,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         settings: &Settings<'_>,
     ) -> bool {
         let options = self.suited(message, settings);
-        self.next_transaction()
-            .follow(envelope, options, clock::now())
-            .is_ok()
+        let now = clock::now();
+        let follows = self.session_mut().follow(envelope, options, now).is_ok();
+        if follows {
+            self.count_transaction();
+        }
+        follows
     }
 
     /// Sends the message of the transaction that is under way, and waits for what the server says.
@@ -195,9 +205,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         guard: &mut Guard,
         message: &mut Message<'m>,
         settings: Settings<'m>,
+        behind: &mut dyn Behind,
     ) -> Result<Receipt, Error> {
         let span = traced::transaction_with(self.endpoint());
-        let transaction = pin!(self.run_out(guard, message, settings));
+        let transaction = pin!(self.run_out(guard, message, settings, behind));
         traced::transaction(span, transaction).await
     }
 
@@ -206,6 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         guard: &mut Guard,
         message: &mut Message<'m>,
         settings: Settings<'m>,
+        behind: &mut dyn Behind,
     ) -> Result<Receipt, Error> {
         let started = clock::now();
         let seven_bit = self.must_be_seven_bit(message, &settings);
@@ -222,7 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             seven_bit,
             octets: 0,
         };
-        let result = self.run(guard, &mut payload).await;
+        let result = self.run_with(guard, &mut payload, behind).await;
         *message = payload.message;
         match result? {
             Completed::Accepted(acceptance) => Ok(Receipt {

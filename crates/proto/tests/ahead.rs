@@ -280,7 +280,7 @@ fn the_outcome_of_each_flips_with_the_last_octet_of_its_own_chunk_wherever_a_wri
         }
         assert_eq!(outcomes, expected, "{most}");
         assert_eq!(talk.says(), "");
-        assert!(talk.session.is_spent());
+        assert!(!talk.session.is_usable());
     }
 }
 
@@ -392,7 +392,7 @@ fn a_message_that_is_taken_for_nobody_is_ambiguous() {
         let failure = talk.failed();
         let kind = FailureKind::Protocol(ProtocolError::Unexpected);
         assert_eq!((failure.kind, failure.outcome), (kind, Outcome::Ambiguous));
-        assert!(talk.session.is_spent());
+        assert!(!talk.session.is_usable());
     }
 }
 
@@ -682,4 +682,17 @@ fn mail_data_that_is_still_leaving_has_the_limit_of_a_block_and_then_of_the_end(
         Some(Ok(Completed::Accepted(acceptance))) => assert_eq!(acceptance.octets, 1_000),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_recipient_that_is_accepted_behind_a_refused_mail_is_no_refusal_of_the_message() {
+    let mut talk = Talk::under_way(1);
+    talk.says();
+    talk.hears("550 no\r\n250 ok\r\n");
+    let failure = talk.failed();
+    let kind = FailureKind::Protocol(ProtocolError::Unexpected);
+    assert_eq!(
+        (failure.kind, failure.phase, failure.outcome),
+        (kind, Phase::Rcpt, Outcome::Ambiguous)
+    );
 }

@@ -193,6 +193,7 @@ impl CellRecord {
 fn setting(case: &Case) -> Option<String> {
     match (case.tls, case.proxy) {
         (Security::None, Some(proxy)) => Some(proxy.to_string()),
+        (Security::None, None) if case.ahead => Some("ahead".to_owned()),
         (Security::None, None) if case.chunking.is_some() => Some("chunking".to_owned()),
         (Security::None, None) if case.lmtp => Some("lmtp".to_owned()),
         (Security::None, None) => None,

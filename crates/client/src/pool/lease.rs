@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use proto::{Bounds, Envelope, FailureKind, Phase, Timings, TransactionOptions};
+use proto::{Bounds, Chunking, Envelope, FailureKind, Phase, Timings, TransactionOptions};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::circuit::Admitted;
@@ -239,7 +239,7 @@ impl<C: Connector> Pooled<C> {
         message: &mut Message<'_>,
         bounds: Bounds,
     ) -> Result<Receipt, Error> {
-        let settings = Settings::new(self.options());
+        let settings = Settings::new(self.first_options());
         self.send_with(guard, envelope, message, settings, bounds)
             .await
     }
@@ -258,6 +258,27 @@ impl<C: Connector> Pooled<C> {
     pub(crate) fn use_up(&mut self) {
         self.was_at_rest = true;
         self.waited = Duration::ZERO;
+    }
+
+    /// The options for the first transaction of a call: nothing leaves ahead of the replies where the
+    /// connection may have come to its end, or it would be ambiguous and could not go over another.
+    pub(crate) fn first_options(&self) -> TransactionOptions {
+        let mut options = self.options();
+        if self.was_at_rest && matches!(options.chunking, Chunking::Ahead(_)) {
+            options.chunking = Chunking::IF_OFFERED;
+        }
+        options
+    }
+
+    /// How many messages may be under way at once over it.
+    pub(crate) fn window(&self) -> usize {
+        let offered = self.extensions();
+        match self.options().chunking {
+            Chunking::Ahead(window) if offered.chunking() && offered.pipelining() => {
+                usize::try_from(window).unwrap_or(usize::MAX).max(2)
+            }
+            _ => 2,
+        }
     }
 
     /// The options of the pool's client.

@@ -19,6 +19,7 @@ use crate::bounds::Bounds;
 use crate::clock;
 use crate::connector::Connector;
 use crate::error::Error;
+use crate::exchange::Behind;
 use crate::guard::Guard;
 use crate::message::Message;
 use crate::receipt::Receipt;
@@ -68,7 +69,7 @@ pub struct Sent {
 /// [`Pool::send_all`].
 ///
 /// Nothing is sent while it is not polled, and no more messages are held than two for each
-/// connection, however many there are. Once its bounds are over it takes no further messages: those
+/// connection, or the window of [`Chunking::Ahead`](crate::Chunking::Ahead), however many there are. Once its bounds are over it takes no further messages: those
 /// that it has taken get their results, of the others it knows nothing ([`taken`](Self::taken)).
 #[must_use = "nothing is sent before it is polled"]
 pub struct SendAll<'m, C: Connector, I> {
@@ -102,6 +103,10 @@ impl<C: Connector> Pool<C> {
     /// connection breaks, every message has its own truthful outcome: those that were accepted, the
     /// one that is ambiguous, and those that had not begun, which go over another connection. No
     /// message is begun again once anything of its transaction was answered.
+    ///
+    /// With [`Chunking::Ahead`](crate::Chunking::Ahead) a window of whole messages is under way over each connection, and a
+    /// round trip is for all of them; when it breaks, all that had left whole and were not answered
+    /// are ambiguous. A connection that was at rest in the pool is first asked with one message.
     ///
     /// A checkout or a [`send`](Self::send) that waits for one of the connections gets it after ten
     /// messages at most.
@@ -201,17 +206,22 @@ where
             recipients: 0..mail.envelope.forward_paths().len(),
             mail,
             moved: false,
+            begun: None,
         })
     }
 
     /// Lets the lane send its next message, if there is one.
     fn go_on(&mut self, mut lane: Lane<'m, C>) -> bool {
         self.again.extend(lane.back.drain(..));
-        let Some(item) = lane.next.take().or_else(|| self.take()) else {
+        let Some(item) = lane.next.pop_front().or_else(|| self.take()) else {
             return false;
         };
         // What leaves right behind it.
-        lane.next = self.take();
+        while lane.next.len() + 1 < lane.window()
+            && let Some(next) = self.take()
+        {
+            lane.next.push_back(next);
+        }
         self.lanes.push(Box::pin(lane.step(item)));
         true
     }
@@ -251,6 +261,14 @@ struct Item<'m> {
     mail: Mail<'m>,
     /// It has gone to another connection once.
     moved: bool,
+    /// When its transaction was queued behind another's, if it is.
+    begun: Option<Instant>,
+}
+
+impl Behind for VecDeque<Item<'_>> {
+    fn octets(&mut self, place: usize) -> Option<&[u8]> {
+        self.get(place.checked_sub(1)?)?.mail.message.octets()
+    }
 }
 
 impl<'m> Item<'m> {
@@ -276,6 +294,7 @@ impl<'m> Item<'m> {
                 message,
             },
             moved: false,
+            begun: None,
         };
         self.recipients.end = middle;
         self.mail.envelope = kept;
@@ -311,9 +330,8 @@ struct Lane<'m, C: Connector> {
     lease: Option<Pooled<C>>,
     /// How many messages have gone over it since it was lent.
     turn: u32,
-    /// The transaction of the message at hand was queued behind the one before.
-    begun: bool,
-    next: Option<Item<'m>>,
+    /// The messages behind the one at hand; the first of them are begun.
+    next: VecDeque<Item<'m>>,
     /// Were to be next, and have made room for the rest of a message that was split.
     back: Vec<Item<'m>>,
 }
@@ -326,18 +344,27 @@ impl<'m, C: Connector> Lane<'m, C> {
             bounds,
             lease: None,
             turn: 0,
-            begun: false,
-            next: None,
+            next: VecDeque::new(),
             back: Vec::new(),
         }
     }
 
+    /// How many messages it may have at once.
+    fn window(&self) -> usize {
+        self.lease.as_ref().map_or(2, Pooled::window)
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.next.front().is_some_and(|next| next.begun.is_some())
+    }
+
     /// Sends one message to its end.
     async fn step(mut self, mut item: Item<'m>) -> (Self, Sent) {
-        let started = clock::now();
+        let started = item.begun.unwrap_or_else(clock::now);
         let mut result = self.send(&mut item, started).await;
         if !item.moved && result.as_ref().is_err_and(|error| self.is_stale(error)) {
             item.moved = true;
+            item.begun = None;
             self.lease = None;
             result = self.send(&mut item, started).await;
         }
@@ -345,10 +372,11 @@ impl<'m, C: Connector> Lane<'m, C> {
         if let Some(lease) = &mut self.lease {
             lease.use_up();
         }
+        let under_way = self.is_under_way();
         self.lease = self
             .lease
             .take()
-            .filter(|lease| self.begun || lease.is_idle());
+            .filter(|lease| under_way || lease.is_idle());
         let sent = Sent {
             index: item.index,
             recipients: item.recipients,
@@ -359,11 +387,11 @@ impl<'m, C: Connector> Lane<'m, C> {
 
     fn is_stale(&self, error: &Error) -> bool {
         let lease = self.lease.as_ref();
-        !self.begun && lease.is_some_and(|lease| lease.is_stale(error))
+        !self.is_under_way() && lease.is_some_and(|lease| lease.is_stale(error))
     }
 
     async fn send(&mut self, item: &mut Item<'m>, started: Instant) -> Result<Receipt, Error> {
-        let begun = std::mem::take(&mut self.begun);
+        let begun = item.begun.take().is_some();
         let lease = match self.lease.take() {
             Some(lease) if begun || may_go_on(&lease, self.turn) => self.lease.insert(lease),
             rest => {
@@ -377,27 +405,34 @@ impl<'m, C: Connector> Lane<'m, C> {
         self.turn += 1;
         if !begun {
             if let Some(rest) = item.split(lease) {
-                self.back.extend(self.next.replace(rest));
+                self.back.extend(self.next.pop_back());
+                self.next.push_front(rest);
             }
             let Mail { envelope, message } = &item.mail;
-            let settings = Settings::new(lease.options());
+            let settings = Settings::new(lease.first_options());
             if let Err(error) = lease.begin(envelope, message, &settings, self.bounds) {
                 return lease.tell(Err(error), started);
             }
         }
         let options = lease.options();
-        let follows = match &self.next {
-            Some(next) if may_go_on(lease, self.turn) => {
-                let Mail { envelope, message } = &next.mail;
-                lease.follow(envelope, message, &Settings::new(options))
+        let begun = self.next.partition_point(|next| next.begun.is_some());
+        let turns = (self.turn..).skip(begun);
+        for (next, turn) in self.next.range_mut(begun..).zip(turns) {
+            let Mail { envelope, message } = &next.mail;
+            let settings = Settings::new(options);
+            if !may_go_on(lease, turn) || !lease.follow(envelope, message, &settings) {
+                break;
             }
-            _ => false,
-        };
+            next.begun = Some(clock::now());
+        }
         let message = &mut item.mail.message;
+        let settings = Settings::new(options);
         let result = lease
-            .end(&mut self.guard, message, Settings::new(options))
+            .end(&mut self.guard, message, settings, &mut self.next)
             .await;
-        self.begun = follows && lease.is_under_way();
+        if !lease.is_under_way() {
+            self.next.iter_mut().for_each(|next| next.begun = None);
+        }
         lease.tell(result, started)
     }
 }

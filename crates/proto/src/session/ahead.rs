@@ -149,6 +149,13 @@ impl Session {
         self.outcome() == Outcome::Ambiguous || self.following.iter().any(|next| ambiguous(next))
     }
 
+    /// Octets of the current message's mail data that the transport took, with transparency and the
+    /// end of mail data.
+    #[must_use]
+    pub fn mail_data_octets(&self) -> u64 {
+        self.transaction(0).map_or(0, Transaction::octets_taken)
+    }
+
     /// Whether octets of a message are among the commands that have not left.
     pub(super) fn is_committing(&self) -> bool {
         let leaving = |place| {

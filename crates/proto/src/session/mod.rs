@@ -297,10 +297,11 @@ impl Session {
         }
     }
 
-    /// Whether it can't be used any more: nothing that is said now would be listened to.
+    /// Whether anything may still be said or heard: it is at rest, or a call is under way, or TLS is
+    /// due.
     #[must_use]
-    pub const fn is_spent(&self) -> bool {
-        self.spent.is_some()
+    pub fn is_usable(&self) -> bool {
+        self.spent.is_none() && (self.is_idle() || self.is_under_way() || self.is_upgrade_due())
     }
 
     /// Until when the current call may wait. `None` only when there is nothing to wait for.

@@ -184,6 +184,14 @@ impl Session {
         let positive = !reply.code().is_negative();
         match command {
             Command::Mail if positive => transaction.mail_accepted = true,
+            Command::Rcpt(_) if positive && transaction.is_refused_ahead() => {
+                // It has refused MAIL: this is the reply to something else, or a transaction that is
+                // not known here.
+                transaction.refusal = None;
+                let kind = FailureKind::Protocol(ProtocolError::Unexpected);
+                self.fail_at(Phase::Rcpt, kind, Some(reply), now);
+                return;
+            }
             Command::Rcpt(index) => transaction.settle_recipient(index, reply),
             Command::Data if positive => {
                 transaction.decide_recipients();

@@ -122,6 +122,11 @@ impl Transaction {
         }
     }
 
+    /// Whether MAIL was refused, and the message has left all the same.
+    pub(super) const fn is_refused_ahead(&self) -> bool {
+        matches!(self.refusal, Some((Phase::Mail, _))) && matches!(self.outcome, Outcome::Ambiguous)
+    }
+
     /// How its octets go in a chunk.
     pub(super) fn chunk_encoder(&self) -> Encoder {
         match self.options.body {

@@ -54,6 +54,7 @@ struct Dialogue<'a, S> {
     transactions: u32,
     /// MAIL was said, whatever the answer; and what was accepted of the transaction.
     mail_said: bool,
+    rcpt_said: bool,
     /// AUTH was accepted, and how often it was said.
     authenticated: bool,
     exchanges: u16,
@@ -89,6 +90,7 @@ where
         extended: false,
         transactions: 0,
         mail_said: false,
+        rcpt_said: false,
         authenticated: false,
         exchanges: 0,
         envelope: None,
@@ -305,6 +307,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             "RSET" => {
                 // The client has asked for a new transaction, whatever it is told.
                 self.mail_said = false;
+                self.rcpt_said = false;
                 let (meant, next) = self
                     .answer(Phase::Reset, b"250 2.0.0 ok\r\n".to_vec())
                     .await?;
@@ -337,6 +340,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
 
     fn forget(&mut self) {
         self.mail_said = false;
+        self.rcpt_said = false;
         self.asked.forget();
         self.envelope = None;
         self.parameters = Mail::default();
@@ -436,6 +440,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         if !self.mail_said {
             self.find("RCPT before MAIL");
         }
+        self.rcpt_said = true;
         let Some((path, parameters)) = path(rest, "TO:") else {
             self.find(format!("malformed: RCPT {rest}"));
             return self.plain(501, "5.5.4 RCPT TO:<forward-path>").await;

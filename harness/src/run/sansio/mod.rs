@@ -405,10 +405,7 @@ impl Run<'_> {
     ) -> Option<Result<Completed, Box<Failure>>> {
         if self.cancelled {
             let mut rounds = 0..ROUNDS;
-            while session.outcome() == Outcome::Ambiguous
-                && rounds.next().is_some()
-                && self.read(session)
-            {}
+            while session.may_be_accepted() && rounds.next().is_some() && self.read(session) {}
             session.cancel(instant(self.now));
         }
         self.yielded = false;

@@ -55,6 +55,7 @@ pub(super) struct Server<'a> {
     occasions: [u16; Phase::COUNT],
     greeted: bool,
     mail_said: bool,
+    rcpt_said: bool,
     envelope: Option<Envelope>,
     data: MailData,
     /// What is still to be answered for.
@@ -84,6 +85,7 @@ pub(super) struct Delivery {
 
 const EXTENSIONS: &str = "250-SIZE 10485760\r\n250-8BITMIME\r\n";
 const REFUSED: &[u8] = b"503 5.5.1 an earlier chunk was refused\r\n";
+const NOBODY: &[u8] = b"503 5.5.1 no valid recipients\r\n";
 
 impl<'a> Server<'a> {
     pub(super) fn new(plan: &'a Plan, offer: Offer) -> Self {
@@ -103,6 +105,7 @@ impl<'a> Server<'a> {
             occasions: [0; Phase::COUNT],
             greeted: false,
             mail_said: false,
+            rcpt_said: false,
             envelope: None,
             data: MailData::default(),
             finals: VecDeque::new(),
@@ -310,6 +313,7 @@ impl<'a> Server<'a> {
                 if !self.mail_said {
                     self.find("RCPT before MAIL");
                 }
+                self.rcpt_said = true;
                 let Some(path) = rest.strip_prefix("TO:<").and_then(|r| r.strip_suffix('>')) else {
                     self.find("a malformed RCPT");
                     return;
@@ -327,6 +331,7 @@ impl<'a> Server<'a> {
             "BDAT" => self.bdat(rest),
             "RSET" => {
                 self.mail_said = false;
+                self.rcpt_said = false;
                 if self.answer(Phase::Reset, b"250 2.0.0 ok\r\n") {
                     self.forget();
                 }
@@ -341,6 +346,7 @@ impl<'a> Server<'a> {
 
     fn forget(&mut self) {
         self.mail_said = false;
+        self.rcpt_said = false;
         self.envelope = None;
         self.chunks = None;
     }
@@ -417,7 +423,8 @@ impl<'a> Server<'a> {
             self.find("a malformed BDAT");
             return;
         };
-        if !self.offer.chunking || recipients == 0 {
+        let grouped = self.offer.pipelining && self.rcpt_said;
+        if !self.offer.chunking || (recipients == 0 && !grouped) {
             self.find("BDAT that was not offered, or for nobody");
         }
         if self.chunks.is_none() {
@@ -436,6 +443,13 @@ impl<'a> Server<'a> {
     fn end_of_chunk(&mut self, last: bool) {
         let refused = self.chunks.unwrap_or_default();
         if last {
+            let nobody = |envelope: &Envelope| envelope.forward_paths.is_empty();
+            if self.envelope.as_ref().is_none_or(nobody) {
+                self.chunks = None;
+                self.mode = Mode::Commands;
+                self.say_now(NOBODY);
+                return;
+            }
             let more = self.taken > self.used;
             self.end_of_mail_data(more, refused);
             return;

@@ -13,6 +13,9 @@ use crate::trace::Event;
 /// The reply to a chunk behind one that was refused.
 pub(super) const REFUSED: &[u8] = b"503 5.5.1 an earlier chunk was refused\r\n";
 
+/// The reply to the last chunk where there is nobody to take the message for.
+const NOBODY: &[u8] = b"503 5.5.1 no valid recipients\r\n";
+
 /// The chunks of one transaction.
 pub(super) struct Chunks {
     intake: Intake,
@@ -60,7 +63,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             self.find("BDAT before MAIL");
         }
         let recipients = self.envelope.as_ref().map(|e| e.forward_paths.len());
-        if recipients.is_none_or(|count| count == 0) {
+        // RFC 3030 §4.2: in one group with MAIL and RCPT, whatever they are answered.
+        let grouped = self.offers("PIPELINING") && self.rcpt_said;
+        if recipients.is_none_or(|count| count == 0) && !grouped {
             self.find("BDAT before a recipient is accepted");
         }
         let mut chunks = match self.chunks.take() {
@@ -123,8 +128,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             .as_ref()
             .is_none_or(|envelope| envelope.forward_paths.is_empty())
         {
-            self.forget();
-            self.wire.write(REFUSED).await?;
+            // As DATA does, and as the strictest of real servers do: the transaction goes on.
+            self.chunks = None;
+            self.wire.write(NOBODY).await?;
             return Ok(Next::Go);
         }
         let body = self.parameters.body;
