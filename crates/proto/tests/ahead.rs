@@ -696,3 +696,14 @@ fn a_recipient_that_is_accepted_behind_a_refused_mail_is_no_refusal_of_the_messa
         (kind, Phase::Rcpt, Outcome::Ambiguous)
     );
 }
+
+#[test]
+fn a_421_behind_the_last_final_reply_says_nothing_of_the_next_message() {
+    let mut talk = Talk::with(&EXTENSIONS, |config| config.protocol = Protocol::Lmtp);
+    talk.begins("a", Bounds::NONE).unwrap();
+    talk.begins("b", Bounds::NONE).unwrap();
+    talk.says();
+    talk.hears("250 ok\r\n250 ok\r\n421 bye\r\n");
+    assert_eq!(talk.failed().outcome, Outcome::NotAccepted);
+    assert_eq!(talk.failed().outcome, Outcome::Ambiguous);
+}

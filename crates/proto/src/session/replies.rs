@@ -420,7 +420,12 @@ impl Session {
             None => self.refuse_mail_data(reply.clone(), now),
         }
         if closing {
-            self.fail(FailureKind::Refused, Some(reply), now);
+            // About the message behind it, which may have left whole, it has said nothing.
+            let kind = match self.outcome() {
+                Outcome::Ambiguous => FailureKind::Closed,
+                _ => FailureKind::Refused,
+            };
+            self.fail(kind, Some(reply), now);
         }
     }
 
