@@ -119,14 +119,6 @@ pub(crate) fn report(
 ) -> Report {
     let deliveries = double.ledger().deliveries();
     let message = case.message();
-    let accepted: Vec<&str> = match result {
-        Ok(receipt) => receipt.recipients(),
-        Err(error) => error.recipients(),
-    }
-    .iter()
-    .filter(|recipient| recipient.is_accepted())
-    .map(|recipient| recipient.path().as_str())
-    .collect();
     let recipients = match result {
         Ok(receipt) => receipt.recipients(),
         Err(error) => error.recipients(),
@@ -139,7 +131,7 @@ pub(crate) fn report(
     let intact = deliveries.iter().all(|delivery| {
         delivery.octets == message
             && delivery.reverse_path == "sender@client.example"
-            && (!attributed || is_addressed(case, &delivery.forward_paths, &accepted))
+            && (!attributed || is_addressed(case, &delivery.forward_paths, recipients))
     });
     let (timings, timed_out) = match result {
         Ok(receipt) => (receipt.timings(), None),
@@ -174,12 +166,20 @@ pub(crate) fn report(
 }
 
 /// Whether a message was committed for those that the client says were accepted: for all of them or,
-/// over LMTP, for one of them.
-pub(crate) fn is_addressed(case: &Case, to: &[String], accepted: &[&str]) -> bool {
-    match to {
-        [one] if case.lmtp => accepted.contains(&one.as_str()),
-        _ => to == accepted,
+/// over LMTP, for one of them. What went ahead of the replies may also be there for those of whom
+/// nothing was said.
+pub(crate) fn is_addressed(case: &Case, to: &[String], recipients: &[Recipient]) -> bool {
+    let unknown = |recipient: &Recipient| case.ahead && recipient.reply().is_none();
+    if let ([one], true) = (to, case.lmtp) {
+        return recipients.iter().any(|recipient| {
+            recipient.path().as_str() == one && (recipient.is_accepted() || unknown(recipient))
+        });
     }
+    let mut to = to.iter().peekable();
+    recipients.iter().all(|recipient| {
+        let is_there = to.next_if(|to| *to == recipient.path().as_str()).is_some();
+        is_there == recipient.is_accepted() || unknown(recipient)
+    }) && to.next().is_none()
 }
 
 /// Over LMTP, what the client says of each recipient and how many copies its mailbox has.

@@ -166,14 +166,13 @@ impl Runner {
                 },
             ),
         };
-        let accepted = accepted(recipients);
         let claim = match &result {
             Ok((code, _)) => Claim {
                 outcome: Outcome::Accepted,
                 phase: None,
                 kind: "accepted",
                 code: Some(*code),
-                accepted: accepted.len(),
+                accepted: recipients.iter().filter(|to| to.is_accepted()).count(),
             },
             Err(failure) => Claim::of_failure(failure),
         };
@@ -189,7 +188,7 @@ impl Runner {
         });
         let intact = committed
             .iter()
-            .all(|delivery| is_intact(delivery, case, &kept.message, &accepted));
+            .all(|delivery| is_intact(delivery, case, &kept.message, recipients));
         Report {
             elapsed: Duration::from_millis(elapsed),
             committed: committed.len(),
@@ -205,19 +204,16 @@ impl Runner {
     }
 }
 
-fn accepted(recipients: &[proto::Recipient]) -> Vec<&str> {
-    recipients
-        .iter()
-        .filter(|recipient| recipient.is_accepted())
-        .map(|recipient| recipient.path().as_str())
-        .collect()
-}
-
-fn is_intact(delivery: &Delivery, case: &Case, message: &[u8], accepted: &[&str]) -> bool {
+fn is_intact(
+    delivery: &Delivery,
+    case: &Case,
+    message: &[u8],
+    recipients: &[proto::Recipient],
+) -> bool {
     delivery.octets == message
         && delivery.reverse_path == "sender@client.example"
         && (!super::attributes(case)
-            || super::is_addressed(case, &delivery.forward_paths, accepted))
+            || super::is_addressed(case, &delivery.forward_paths, recipients))
 }
 
 struct World<'a> {
