@@ -31,7 +31,7 @@ impl Report {
             self.bounded(case, tolerance),
             self.cancellable(case, tolerance),
             self.drop_safe(),
-            self.honest(),
+            self.honest(case),
             self.no_duplicates(case),
             self.tight(case),
             self.live(case),
@@ -100,7 +100,7 @@ impl Report {
         broken
     }
 
-    fn honest(&self) -> Vec<Violation> {
+    fn honest(&self, case: &Case) -> Vec<Violation> {
         let honest = |outcome, committed: usize| match outcome {
             Outcome::Accepted => committed >= 1,
             Outcome::NotAccepted => committed == 0,
@@ -111,8 +111,13 @@ impl Report {
             let (committed, claim) = (self.committed, &self.claim);
             format!("claims \"{claim}\", the mailbox has {committed}")
         });
-        let early = self.claim.outcome == Outcome::Ambiguous
-            && self.claim.phase != Some(Phase::DataTermination);
+        // What went ahead has left whole while the replies in front of its own were waited for.
+        let may_have_left = match self.claim.phase {
+            Some(Phase::DataTermination) => true,
+            Some(Phase::Mail | Phase::Rcpt) => case.ahead,
+            _ => false,
+        };
+        let early = self.claim.outcome == Outcome::Ambiguous && !may_have_left;
         broken.extend(violation(early, "g4", || {
             format!(
                 "claims \"{}\" before the end of mail data had left",
@@ -276,6 +281,11 @@ mod tests {
 
     #[test]
     fn ambiguous_is_an_honest_word_only_behind_the_end_of_mail_data() {
+        let behind = Case::default();
+        let ahead = Case {
+            ahead: true,
+            ..Case::default()
+        };
         for phase in Phase::ALL {
             let claim = Claim {
                 outcome: Outcome::Ambiguous,
@@ -284,12 +294,12 @@ mod tests {
                 code: None,
                 accepted: 1,
             };
-            let broken = Report::of(claim).honest();
-            assert_eq!(
-                broken.is_empty(),
-                phase == Phase::DataTermination,
-                "{phase}"
-            );
+            let report = Report::of(claim);
+            let is_end = phase == Phase::DataTermination;
+            assert_eq!(report.honest(&behind).is_empty(), is_end, "{phase}");
+            let is_in_front = matches!(phase, Phase::Mail | Phase::Rcpt);
+            let may_be = is_end || is_in_front;
+            assert_eq!(report.honest(&ahead).is_empty(), may_be, "{phase}, ahead");
         }
     }
 }
