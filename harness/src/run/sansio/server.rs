@@ -1,6 +1,5 @@
 //! The scripted server once more, in plain code: a second opinion on the double's dialogue.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use memchr::{memchr, memchr2};
@@ -262,10 +261,7 @@ impl<'a> Server<'a> {
         if line.len() > 512 || text.iter().any(u8::is_ascii_control) {
             self.find("a command line that is too long or has a control character");
         }
-        let text = match std::str::from_utf8(text) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => String::from_utf8_lossy(text),
-        };
+        let text = String::from_utf8_lossy(text);
         self.command(&text, more);
         Some(true)
     }
