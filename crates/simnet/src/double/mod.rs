@@ -25,7 +25,9 @@
 //! The same rules hold in virtual time: [`SmtpDouble::in_memory`] for a client that runs over any
 //! `AsyncRead + AsyncWrite`, and `SmtpDouble::turmoil` for one in a simulation of several hosts.
 
+mod builder;
 mod caps;
+mod converse;
 mod mail;
 mod on;
 #[cfg(feature = "turmoil")]
@@ -40,6 +42,7 @@ use std::time::Duration;
 use proto::Phase;
 use tokio::time::Instant;
 
+pub use builder::Builder;
 pub use caps::Caps;
 pub use mail::Mail;
 pub use on::{On, RuleGuard};
@@ -50,7 +53,7 @@ pub use verify::{Claim, MailFacts, Verification};
 use crate::net::loopback::Loopback;
 use crate::net::mem::{Network, Stream};
 use crate::plan::{Plan, PlanError, Rule};
-use crate::{Delivery, Double, RuleId, Script, Triggers};
+use crate::{Delivery, Double, RuleId};
 
 /// A test double on a network of its own: [`Loopback`] sockets, an in-memory [`Network`], or a host
 /// of a simulation. Dropping it closes and frees everything.
@@ -59,95 +62,6 @@ pub struct SmtpDouble<N = Loopback> {
     double: Double,
     network: N,
     expected: Mutex<Vec<Mail>>,
-}
-
-/// How a double is to be, before it starts.
-#[derive(Clone, Debug, Default)]
-#[must_use = "a builder does nothing before it is started"]
-pub struct Builder {
-    plan: Plan,
-    script: Script,
-    caps: Caps,
-    triggers: Option<Triggers>,
-    port: u16,
-}
-
-impl Builder {
-    /// What goes wrong from the start. Faults of the network can only be set here.
-    pub fn plan(mut self, plan: Plan) -> Self {
-        self.plan = plan;
-        self
-    }
-
-    /// What the healthy server offers. Default [`Script::default`].
-    pub fn script(mut self, script: Script) -> Self {
-        self.script = script;
-        self
-    }
-
-    /// What it holds at most. Default [`Caps::default`].
-    pub const fn caps(mut self, caps: Caps) -> Self {
-        self.caps = caps;
-        self
-    }
-
-    /// Clients may ask for faults by addresses (`rcpt451@…`) and by their EHLO name. Default: not.
-    pub const fn triggers(mut self, triggers: Triggers) -> Self {
-        self.triggers = Some(triggers);
-        self
-    }
-
-    /// The loopback port. Default 0, any free one.
-    pub const fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
-    fn double(self) -> Double {
-        let double = Double::new(self.plan)
-            .with_script(self.script)
-            .capped(self.caps)
-            .keeping_wire_octets();
-        match self.triggers {
-            Some(triggers) => double.with_triggers(triggers),
-            None => double,
-        }
-    }
-
-    /// Starts it on a loopback port.
-    ///
-    /// # Errors
-    /// If no port can be had, or [`io::ErrorKind::Unsupported`] if the plan has a fault of the
-    /// network that real sockets can't do.
-    ///
-    /// # Cancel safety
-    /// Dropping the future closes what was open.
-    pub async fn start(self) -> io::Result<SmtpDouble> {
-        crate::net::Backend::Loopback
-            .can(&self.plan)
-            .map_err(|why| io::Error::new(io::ErrorKind::Unsupported, why))?;
-        let port = self.port;
-        let double = self.double();
-        let network = Loopback::bind(double.clone(), port).await?;
-        Ok(SmtpDouble::on_network(double, network))
-    }
-
-    /// Starts it in memory, on the current runtime's clock.
-    #[must_use]
-    pub fn in_memory(self) -> SmtpDouble<Network> {
-        let double = self.double();
-        let network = Network::new(double.clone());
-        SmtpDouble::on_network(double, network)
-    }
-
-    /// A host of this name for a turmoil simulation.
-    #[cfg(feature = "turmoil")]
-    #[must_use]
-    pub fn turmoil(self, name: impl Into<String>) -> SmtpDouble<Simulated> {
-        let double = self.double();
-        let network = Simulated::new(double.clone(), name.into());
-        SmtpDouble::on_network(double, network)
-    }
 }
 
 impl SmtpDouble {
@@ -242,6 +156,20 @@ impl<N> SmtpDouble<N> {
 
     /// The beginning of a rule for what the server does at `phase`. Rules set later are looked for
     /// earlier.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use postbound_simnet::{Phase, double::SmtpDouble};
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+    /// # let double = SmtpDouble::in_memory();
+    /// // Rules set later are looked for earlier.
+    /// double.on(Phase::Mail).reply(451, "4.3.0 everyone").mount();
+    /// double.on(Phase::Mail).from("vip@x").reply(250, "2.1.0 but you").mount();
+    /// let replies = double.converse(["EHLO me", "MAIL FROM:<a@x>", "MAIL FROM:<vip@x>"]).await;
+    /// assert_eq!(replies[2..], ["451 4.3.0 everyone", "250 2.1.0 but you"]);
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn on(&self, phase: Phase) -> On<'_> {
         On::new(self.double.rules(), phase)
     }
@@ -250,6 +178,20 @@ impl<N> SmtpDouble<N> {
     ///
     /// # Errors
     /// If the text is no rule, or one of the network, which is fixed when the double starts.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use postbound_simnet::{Phase, double::SmtpDouble};
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+    /// # let double = SmtpDouble::in_memory();
+    /// double.rule("rcpt[bob@*, first 1]: reply 451 4.7.1 greylisted").unwrap();
+    /// let replies = double.converse(["EHLO me", "MAIL FROM:<a@x>", "RCPT TO:<bob@x>"]).await;
+    /// assert_eq!(replies[3], "451 4.7.1 greylisted");
+    /// let error = double.rule("rcpt: replay 451").unwrap_err();
+    /// assert!(error.to_string().contains("column 7"), "{error}");
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn rule(&self, text: &str) -> Result<RuleId, PlanError> {
         self.double.rule(text)
     }
@@ -258,6 +200,19 @@ impl<N> SmtpDouble<N> {
     ///
     /// # Errors
     /// As [`SmtpDouble::rule`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use postbound_simnet::{Phase, double::SmtpDouble};
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+    /// # let double = SmtpDouble::in_memory();
+    /// let guard = double.scoped_rule("mail: stall").unwrap();
+    /// assert_eq!(double.converse(["EHLO me", "MAIL FROM:<a@x>"]).await[2], "(silence)");
+    /// drop(guard);
+    /// assert!(double.converse(["EHLO me", "MAIL FROM:<a@x>"]).await[2].starts_with("250"));
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn scoped_rule(&self, text: &str) -> Result<RuleGuard, PlanError> {
         let id = self.rule(text)?;
         Ok(RuleGuard::new(self.double.rules().clone(), id))
@@ -274,11 +229,42 @@ impl<N> SmtpDouble<N> {
 
     /// A message is expected in the mailbox, once unless it says otherwise; [`SmtpDouble::verify`]
     /// tells.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use postbound_simnet::{Phase, double::SmtpDouble};
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+    /// # let double = SmtpDouble::in_memory();
+    /// use postbound_simnet::double::Mail;
+    ///
+    /// double.expect(Mail::to("bob@x").from("a@x").containing("hello"));
+    /// double.converse(["EHLO me", "MAIL FROM:<a@x>", "RCPT TO:<bob@x>", "DATA", "hallo\r\n."]).await;
+    /// let verified = double.verify();
+    /// assert!(!verified.holds());
+    /// assert!(verified.to_string().contains("its octets do not contain \"hello\""), "{verified}");
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn expect(&self, mail: Mail) {
         self.expected().push(mail);
     }
 
     /// Every committed message, in the order of commitment.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use postbound_simnet::{Phase, double::SmtpDouble};
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+    /// # let double = SmtpDouble::in_memory();
+    /// double.converse(["EHLO me", "MAIL FROM:<a@x>", "RCPT TO:<b@x>", "DATA", "..hi\r\n."]).await;
+    /// let received = double.received();
+    /// assert_eq!(received[0].reverse_path, "a@x");
+    /// assert_eq!(received[0].forward_paths, ["b@x"]);
+    /// assert_eq!(received[0].octets, b".hi\r\n"); // the dot of RFC 5321 §4.5.2 is gone
+    /// assert_eq!(received[0].wire, b"..hi\r\n.\r\n");
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn received(&self) -> Vec<Delivery> {
         self.double.ledger().deliveries()
@@ -288,6 +274,17 @@ impl<N> SmtpDouble<N> {
     ///
     /// # Cancel safety
     /// Nothing is lost.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use postbound_simnet::{Phase, double::SmtpDouble};
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+    /// # let double = SmtpDouble::in_memory();
+    /// let none = double.received_within(1, Duration::from_secs(5)).await;
+    /// assert!(none.is_empty());
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn received_within(&self, messages: usize, within: Duration) -> Vec<Delivery> {
         let deadline = Instant::now() + within;
         let enough = |ledger: &crate::Ledger| ledger.committed() >= messages;
@@ -300,6 +297,22 @@ impl<N> SmtpDouble<N> {
     ///
     /// # Cancel safety
     /// Nothing is lost.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use postbound_simnet::{Phase, double::SmtpDouble};
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+    /// # let double = SmtpDouble::in_memory();
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// let mut held = double.connect().await.unwrap();
+    /// held.read_u8().await.unwrap(); // the greeting begins
+    /// assert!(!double.idle_within(Duration::from_secs(5)).await);
+    /// drop(held);
+    /// assert!(double.idle_within(Duration::from_secs(5)).await);
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn idle_within(&self, within: Duration) -> bool {
         let deadline = Instant::now() + within;
         let idle = |ledger: &crate::Ledger| ledger.open_connections() == 0;
@@ -307,6 +320,23 @@ impl<N> SmtpDouble<N> {
     }
 
     /// What was expected and what came, as facts. It asserts nothing; the test does.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use postbound_simnet::{Phase, double::SmtpDouble};
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+    /// # let double = SmtpDouble::in_memory();
+    /// use postbound_simnet::double::Claim;
+    ///
+    /// double.on(Phase::DataTermination).commit().silent().then_close().mount();
+    /// double.converse(["EHLO me", "MAIL FROM:<a@x>", "RCPT TO:<b@x>", "DATA", "hi\r\n."]).await;
+    /// let verified = double.verify();
+    /// assert!(verified.agrees(Claim::Unknown));
+    /// assert!(!verified.agrees(Claim::NotDelivered), "a client that says so makes a duplicate");
+    /// assert!(verified.is_clean(), "{verified}");
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use = "facts that nobody looks at prove nothing"]
     pub fn verify(&self) -> Verification {
         Verification::new(&self.double, &self.expected())
@@ -314,6 +344,19 @@ impl<N> SmtpDouble<N> {
 
     /// As it was before anyone came: no rules but the plan's, an empty mailbox and transcript,
     /// nothing expected. Connections that are open stay open, and numbers go on.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use postbound_simnet::{Phase, double::SmtpDouble};
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+    /// # let double = SmtpDouble::in_memory();
+    /// double.on(Phase::Mail).reply(451, "4.3.0 later").mount();
+    /// double.converse(["EHLO me", "MAIL FROM:<a@x>"]).await;
+    /// double.reset();
+    /// assert!(double.converse(["EHLO me", "MAIL FROM:<a@x>"]).await[2].starts_with("250"));
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn reset(&self) {
         self.double.reset();
         self.expected().clear();
