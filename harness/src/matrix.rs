@@ -232,11 +232,6 @@ impl Cell {
             (Phase::Connect, fault) if fault.contains("-early-") => named > at,
             // What strikes behind the handshake shows there.
             (Phase::TlsHandshake, "drop" | "no-close-notify") => named > at,
-            // A reset overtakes the replies of the group that were said before it.
-            (Phase::Rcpt | Phase::DataInitiation, "reset" | "half-then-reset") => {
-                (Phase::Mail..at).contains(&named)
-            }
-            (Phase::Reset, "reset" | "half-then-reset") => named == Phase::Mail,
             // On real sockets a reset can be quicker than the connection's own completion.
             (Phase::Greeting, "reset") => named == Phase::Connect,
             _ => false,

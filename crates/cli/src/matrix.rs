@@ -209,7 +209,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     for tally in tallies.into_inner().into_values() {
         results.add_tally(tally);
     }
-    arguments.sweeps.run(json, &mut results)?;
+    arguments
+        .sweeps
+        .run(&arguments.backend, json, &mut results)?;
     if json {
         let (cases, broken) = totals(&results);
         println!(

@@ -43,8 +43,8 @@ pub(crate) struct Sweeps {
     /// Behind the matrix, random cases for this long
     #[arg(long, value_parser = duration, value_name = "TIME")]
     seconds: Option<Duration>,
-    /// Behind the matrix, this many random cases on turmoil and on real sockets, each judged by what
-    /// mem makes of it
+    /// Behind the matrix, this many random cases on each network of --backend but mem, judged by what
+    /// mem makes of them; on turmoil and on real sockets if it names no other
     #[arg(long, default_value_t = 0)]
     referee: u64,
     /// The seed of the random cases
@@ -104,7 +104,12 @@ struct Runs<'a> {
 
 impl Sweeps {
     /// Runs what was asked for, and adds it to the results.
-    pub(crate) fn run(&self, quiet: bool, results: &mut Results) -> Result<(), Stop> {
+    pub(crate) fn run(
+        &self,
+        backends: &[Backend],
+        quiet: bool,
+        results: &mut Results,
+    ) -> Result<(), Stop> {
         let kept = match &self.resume {
             Some(path) if path.exists() => read_json::<Kept>(path, "--resume FILE")?,
             _ => Kept::default(),
@@ -130,8 +135,14 @@ impl Sweeps {
             runs.random(results)?;
         }
         if self.referee > 0 {
-            runs.referee(Backend::Turmoil, results)?;
-            runs.referee(Backend::Loopback, results)?;
+            let others = [Backend::Turmoil, Backend::Loopback];
+            let named = others.iter().any(|on| backends.contains(on));
+            for on in others {
+                if named && !backends.contains(&on) {
+                    continue;
+                }
+                runs.referee(on, results)?;
+            }
         }
         Ok(())
     }

@@ -113,7 +113,7 @@ fn the_window_blocks_a_writer_at_exactly_its_size_and_reading_opens_it() {
 }
 
 #[test]
-fn a_reset_wakes_a_blocked_writer_and_takes_what_was_not_read() {
+fn a_reset_wakes_a_blocked_writer() {
     paused(async {
         let (_network, mut stream) =
             open("v1 | link: window 10 | greeting: nothing; after 5s; reset").await;
@@ -128,6 +128,25 @@ fn a_reset_wakes_a_blocked_writer_and_takes_what_was_not_read() {
             stream.read(&mut [0; 10]).await.unwrap_err().kind(),
             ErrorKind::ConnectionReset
         );
+    });
+}
+
+#[test]
+fn a_reset_comes_behind_the_octets_that_were_delivered_before_it() {
+    paused(async {
+        // Whether they are read as they come, or long behind it, or a write has met it first.
+        for (wait, write) in [(0, false), (1_000, false), (1_000, true)] {
+            let (_network, mut stream) = open("v1 | greeting: normal; reset").await;
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            if write {
+                let met = stream.write(b"x").await.unwrap_err();
+                assert_eq!(met.kind(), ErrorKind::ConnectionReset);
+            }
+            let mut all = Vec::new();
+            let end = stream.read_to_end(&mut all).await.unwrap_err();
+            assert_eq!(all, b"220 double.example ESMTP\r\n");
+            assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+        }
     });
 }
 

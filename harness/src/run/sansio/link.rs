@@ -239,10 +239,8 @@ impl Pipe {
                 Parcel::Octets(end) => self.arrived = end,
                 Parcel::Fin if self.end == End::Open => self.end = End::Fin,
                 Parcel::Fin => {}
-                Parcel::Rst => {
-                    self.end = End::Rst;
-                    self.read = self.arrived;
-                }
+                // What has arrived before it can still be read.
+                Parcel::Rst => self.end = End::Rst,
             }
         }
     }

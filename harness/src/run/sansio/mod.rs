@@ -434,17 +434,17 @@ impl Run<'_> {
         };
         let pipe = &mut link.to_client;
         pipe.arrive(now);
-        if pipe.end == End::Rst {
-            session.broken(instant(now));
-        } else if pipe.has_arrived() {
+        if pipe.has_arrived() {
             let octets = pipe.take(4096);
             let count = octets.len() as u64;
             session.receive(octets, instant(now));
             self.mix(count);
-        } else if pipe.end == End::Fin {
-            session.closed(instant(now));
-        } else {
-            return false;
+            return true;
+        }
+        match pipe.end {
+            End::Rst => session.broken(instant(now)),
+            End::Fin => session.closed(instant(now)),
+            End::Open => return false,
         }
         true
     }
@@ -471,7 +471,8 @@ impl Run<'_> {
             Room::Octets(room) => room,
             Room::Blocked => return false,
             Room::Reset => {
-                session.broken(now);
+                // The server may have said why before it went away.
+                while !session.is_over() && self.read(session) {}
                 return true;
             }
         };

@@ -220,9 +220,6 @@ impl<'a> Server<'a> {
     fn read(&mut self, most: usize, link: &mut Link, now: Millis) -> Option<bool> {
         let pipe = &mut link.to_server;
         pipe.arrive(now);
-        if pipe.end == End::Rst {
-            return None;
-        }
         if pipe.has_arrived() {
             self.taken += pipe.take(most.clamp(1, 4096)).len();
             return Some(true);

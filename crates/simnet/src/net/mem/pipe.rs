@@ -238,12 +238,9 @@ impl Pipe {
                 }
                 Some((_, Parcel::Octets(octets))) => self.arrived.extend(octets),
                 Some((_, Parcel::Fin)) if self.end == End::Open => self.end = End::Fin,
-                Some((_, Parcel::Rst)) => {
-                    // The harsher of what operating systems do: what was not read by then is gone. Linux
-                    // lets it be read first (measured on 6.18, loopback: the octets, then ECONNRESET).
-                    self.end = End::Rst;
-                    self.arrived.clear();
-                }
+                // What has arrived before it can still be read, as on Linux (measured on 6.18, loopback:
+                // the octets, then ECONNRESET). Some other systems throw it away.
+                Some((_, Parcel::Rst)) => self.end = End::Rst,
                 _ => {}
             }
         }

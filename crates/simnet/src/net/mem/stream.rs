@@ -140,15 +140,16 @@ impl AsyncRead for Stream {
                     true => None,
                     false => incoming.arrive(Instant::now()),
                 };
-                if incoming.end == End::Rst {
-                    return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-                }
                 if incoming.has_arrived() {
                     incoming.read(buf.remaining(), |octets| buf.put_slice(octets));
                     return Poll::Ready(Ok(()));
                 }
-                if incoming.end == End::Fin {
-                    return Poll::Ready(Ok(()));
+                match incoming.end {
+                    End::Rst => {
+                        return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+                    }
+                    End::Fin => return Poll::Ready(Ok(())),
+                    End::Open => {}
                 }
                 incoming.reader = Some(cx.waker().clone());
                 due
