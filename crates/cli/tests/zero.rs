@@ -184,6 +184,59 @@ fn several_listeners_are_named_in_the_ready_line_and_share_the_mailbox() {
 }
 
 #[test]
+fn it_listens_beyond_the_loopback_only_where_it_is_told_so_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = message(&folder);
+    let to = ["--to", "b@example.org"];
+    let told = Server::start(
+        &[],
+        &[
+            "--expose-to-network",
+            "127.0.0.2",
+            "--control",
+            "0",
+            "--control-host",
+            "double.test",
+            "--expose-control-to-network",
+            "127.0.0.3",
+        ],
+    );
+    let (main, control) = told.address.split_once(" control=http://").unwrap();
+    assert!(main.starts_with("127.0.0.2:"), "{main}");
+    assert!(control.starts_with("127.0.0.3:"), "{control}");
+    assert_eq!(send(main, &message, &to).0, 0);
+    let port = main.rsplit(':').next().unwrap();
+    assert_eq!(send(&format!("127.0.0.1:{port}"), &message, &to).0, 2);
+
+    let untold = Server::start(&[], &[]);
+    let port = untold.address.strip_prefix("127.0.0.1:").unwrap();
+    assert_eq!(send(&format!("127.0.0.2:{port}"), &message, &to).0, 2);
+
+    for (arguments, code, why) in [
+        (
+            &["--expose-to-network", "everywhere"][..],
+            64,
+            "invalid value 'everywhere'",
+        ),
+        (
+            // An address for documentation, which no machine has.
+            &["--expose-to-network", "192.0.2.1"],
+            71,
+            "takes an address of this machine",
+        ),
+        (
+            &["--expose-control-to-network", "127.0.0.3"],
+            64,
+            "--control-host",
+        ),
+    ] {
+        let output = run(&[&["serve", "--port", "0"], arguments].concat());
+        let (found, text) = said(&output);
+        assert!(found == code && text.contains(why), "{found} {text}");
+    }
+}
+
+#[test]
 fn a_listener_that_can_not_be_is_refused_with_the_reason() {
     for (listener, expected) in [
         ("slow", "there is no ="),

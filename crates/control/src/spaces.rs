@@ -1,6 +1,7 @@
 //! The namespaces: doubles beside each other that know nothing of each other.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
@@ -35,6 +36,8 @@ pub(crate) const MAIN: &str = "main";
 #[derive(Clone, Debug)]
 pub struct Control {
     spaces: Arc<Mutex<Spaces>>,
+    /// Where the main one listens.
+    address: IpAddr,
     tls: Option<Tls>,
     authority: Option<Arc<str>>,
     hosts: Hosts,
@@ -95,6 +98,7 @@ impl Control {
     /// For this double, as the namespace `main`.
     #[must_use]
     pub fn new(main: Loopback) -> Self {
+        let address = main.local_addr().map(|address| address.ip());
         let space = Space {
             name: MAIN.to_owned(),
             loopback: main,
@@ -103,6 +107,7 @@ impl Control {
         let all = BTreeMap::from([(MAIN.to_owned(), Arc::new(space))]);
         Self {
             spaces: Arc::new(Mutex::new(Spaces { all, made: 0 })),
+            address: address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             tls: None,
             authority: None,
             hosts: Arc::default(),
@@ -215,7 +220,9 @@ impl Control {
             double = double.with_tls(with.with_implicit(implicit));
             tls = if implicit { "implicit" } else { "starttls" };
         }
-        let loopback = Loopback::bind(double, 0).await.map_err(|error| {
+        // Beside the main one: on the loopback, unless that was told otherwise.
+        let beside = SocketAddr::new(self.address, 0);
+        let loopback = Loopback::expose_at(double, beside).await.map_err(|error| {
             let why = format!("no port can be had: {error}");
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
         })?;

@@ -1,26 +1,26 @@
 //! The control interface beside the listeners.
 
-use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 
 use control::Control;
 use simnet::tls::Tls;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::Arguments;
 use super::listeners::Listener;
 use super::log::describe;
+use super::{Arguments, LOOPBACK};
 use crate::exit::{self, Stop};
 
-/// A socket for it on the loopback, and its URL.
-pub(super) async fn open(port: u16) -> Result<(TcpListener, String), Stop> {
+/// A socket for it, on the loopback unless told otherwise, and its URL.
+pub(super) async fn open(arguments: &Arguments, port: u16) -> Result<(TcpListener, String), Stop> {
+    let ip = arguments.expose_control_to_network.unwrap_or(LOOPBACK);
+    let place = SocketAddr::new(ip, port);
     let no = |error| {
-        let why = format!("--control: 127.0.0.1:{port} can't be had: {error}; try --control 0");
+        let why = format!("--control: {place} can't be had: {error}; try --control 0");
         Stop::new(exit::SYSTEM, why)
     };
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await
-        .map_err(no)?;
+    let socket = TcpListener::bind(place).await.map_err(no)?;
     let url = format!("http://{}", socket.local_addr().map_err(no)?);
     Ok((socket, url))
 }

@@ -1,6 +1,7 @@
 //! What is listened on: the main port, those that were named, and the range of ports.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
@@ -11,7 +12,7 @@ use simnet::tls::{Authority, Tls};
 use simnet::{Double, Front, Plan, Triggers, port_faults};
 
 use super::mailbox::Mailbox;
-use super::{Arguments, Mode, mode, possible, script};
+use super::{Arguments, LOOPBACK, Mode, mode, possible, script};
 use crate::account::password;
 use crate::exit::{self, Stop};
 
@@ -143,7 +144,9 @@ pub(super) async fn open(arguments: &Arguments, plan: Plan) -> Result<Opened, St
         double = double.with_triggers(Triggers::default());
     }
     let implicit = mode.map(|mode| mode == Mode::Implicit);
-    let mut all = vec![listen("main", &double, None, arguments.port, implicit, tls).await?];
+    let ip = arguments.expose_to_network.unwrap_or(LOOPBACK);
+    let place = |port| SocketAddr::new(ip, port);
+    let mut all = vec![listen("main", &double, None, place(arguments.port), implicit, tls).await?];
     for Extra {
         name,
         port,
@@ -157,7 +160,7 @@ pub(super) async fn open(arguments: &Arguments, plan: Plan) -> Result<Opened, St
             let why = format!("two listeners are called {name}");
             return Err(Stop::new(exit::USAGE, why));
         }
-        all.push(listen(name, &double, Some(plan), *port, implicit, tls).await?);
+        all.push(listen(name, &double, Some(plan), place(*port), implicit, tls).await?);
     }
     for fault in port_faults() {
         let Some(first) = arguments.ports else {
@@ -171,7 +174,14 @@ pub(super) async fn open(arguments: &Arguments, plan: Plan) -> Result<Opened, St
             })?,
         };
         let implicit = fault.implicit_tls.then_some(true);
-        let listener = listen(fault.name, &double, Some(&fault.plan), port, implicit, tls);
+        let listener = listen(
+            fault.name,
+            &double,
+            Some(&fault.plan),
+            place(port),
+            implicit,
+            tls,
+        );
         all.push(listener.await?);
     }
     Ok(Opened {
@@ -184,7 +194,7 @@ async fn listen(
     name: &str,
     double: &Double,
     plan: Option<&Plan>,
-    port: u16,
+    place: SocketAddr,
     implicit: Option<bool>,
     tls: Option<&Tls>,
 ) -> Result<Listener, Stop> {
@@ -197,9 +207,13 @@ async fn listen(
         double = double.with_tls(tls.clone().with_implicit(implicit));
         how = if implicit { "implicit" } else { "starttls" };
     }
-    let loopback = Loopback::bind(double, port).await.map_err(|error| {
-        let why = format!("127.0.0.1:{port} can't be had: {error}; try --port 0");
-        Stop::new(exit::SYSTEM, why)
+    let loopback = Loopback::expose_at(double, place).await.map_err(|error| {
+        let hint = match error.kind() {
+            ErrorKind::AddrInUse | ErrorKind::PermissionDenied => "; try --port 0",
+            ErrorKind::AddrNotAvailable => "; --expose-to-network takes an address of this machine",
+            _ => "",
+        };
+        Stop::new(exit::SYSTEM, format!("{place} can't be had: {error}{hint}"))
     })?;
     Ok(Listener {
         name: name.to_owned(),

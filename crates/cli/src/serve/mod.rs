@@ -6,6 +6,7 @@ mod log;
 mod mailbox;
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use crate::runtime;
 /// Serves until it is interrupted. Mail is never relayed.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The port on 127.0.0.1; 0 for any free one
+    /// The port, on 127.0.0.1 unless told otherwise; 0 for any free one
     #[arg(short, long, default_value_t = 2525)]
     port: u16,
     /// One more listener with the same mailbox: `NAME[@PORT]=WHAT`, where WHAT is a behaviour or rules
@@ -45,6 +46,15 @@ pub(crate) struct Arguments {
     /// A name, besides localhost, by which the control interface may be called
     #[arg(long, value_name = "NAME", requires = "control")]
     control_host: Vec<String>,
+    /// Listen on this address instead of 127.0.0.1, 0.0.0.0 if none is named: others on the network
+    /// may then send to it, whoever they are. The control interface stays where it is
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "0.0.0.0")]
+    expose_to_network: Option<IpAddr>,
+    /// The same for the control interface, which asks nobody who they are; by which name it may be
+    /// called, --control-host says
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "0.0.0.0",
+          requires_all = ["control", "control_host"])]
+    expose_control_to_network: Option<IpAddr>,
     /// Take addresses and EHLO names for what they are, and never for what is to go wrong (see
     /// `postbound plan list zero`)
     #[arg(long)]
@@ -101,6 +111,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NUMBER")]
     messages: Option<u64>,
 }
+
+/// Where it listens unless told otherwise.
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Who may authenticate where a behaviour needs AUTH and nobody was named.
 const USER: &str = "tester@double.example";
@@ -234,10 +247,11 @@ async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
     };
     let double = main.loopback.double().clone();
     let controlled = match arguments.control {
-        Some(port) => Some(control::open(port).await?),
+        Some(port) => Some(control::open(arguments, port).await?),
         None => None,
     };
     log::ready(arguments, &listeners, controlled.as_ref());
+    warn(arguments);
     // It takes the main listener over; everything ends with it.
     let _controlling =
         controlled.map(|(socket, _)| control::serve(arguments, socket, &mut listeners, tls));
@@ -272,6 +286,25 @@ async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
                 println!("{taken} messages taken");
             }
             return Ok(exit::OK);
+        }
+    }
+}
+
+/// Says what being reached by others means, to whoever asked for it.
+fn warn(arguments: &Arguments) {
+    let beyond = |address: Option<IpAddr>| address.filter(|address| !address.is_loopback());
+    for (address, what) in [
+        (
+            arguments.expose_to_network,
+            "mail of anyone who comes is taken, and relayed nowhere",
+        ),
+        (
+            arguments.expose_control_to_network,
+            "anyone who comes may read the mailbox and set rules",
+        ),
+    ] {
+        if let Some(address) = beyond(address) {
+            eprintln!("postbound: listening on {address}, beyond this machine: {what}");
         }
     }
 }

@@ -3,14 +3,16 @@
 /// What a double holds at most, whatever its clients do.
 ///
 /// One message is bounded by [`Script::size`](crate::Script::size), a command line by 16 KiB, a
-/// transaction by 1,000 forward-paths, and connections by
-/// [`CONNECTIONS`](crate::net::loopback::CONNECTIONS).
+/// transaction by 1,000 forward-paths, connections by
+/// [`CONNECTIONS`](crate::net::loopback::CONNECTIONS), and each of them by
+/// [`LIFE`](crate::net::loopback::LIFE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caps {
     /// Messages in the mailbox; further ones are refused with 452. Default 1,000.
     pub messages: usize,
-    /// Octets of all messages together; further ones are refused with 452. Default 64 MiB.
+    /// Octets of all messages together, also as they were sent where that is kept; further ones are
+    /// refused with 452. Default 64 MiB.
     pub mailbox_octets: usize,
     /// Findings that are kept; the first ones are. Default 1,000.
     pub findings: usize,

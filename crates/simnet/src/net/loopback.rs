@@ -22,7 +22,11 @@ use crate::server::{Abort, Double};
 /// Connections served at once; others wait in the backlog. A double is attacked by what it tests.
 pub const CONNECTIONS: usize = 256;
 
-/// A double on loopback ports. Dropping it closes everything.
+/// How long one connection is served, whatever it does: a client that leaks them gets its place back
+/// for the next. Longer than any wait of RFC 5321 §4.5.3.2 and than any behaviour in the library.
+pub const LIFE: Duration = Duration::from_secs(3600);
+
+/// A double on loopback ports, or where it was told by name. Dropping it closes everything.
 #[derive(Debug)]
 pub struct Loopback {
     double: Double,
@@ -69,6 +73,25 @@ impl Loopback {
     /// # Cancel safety
     /// Dropping the future closes what was open.
     pub async fn bind(double: Double, port: u16) -> io::Result<Self> {
+        Self::expose_at(double, SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await
+    }
+
+    /// Listens on this address, which others on the network may reach: a double is a server made to be
+    /// attacked by the tests of one machine, and takes mail of anyone who comes. It has no accounts but
+    /// the script's and relays nothing. [`Loopback::bind`] is for everything else.
+    ///
+    /// # Errors
+    /// As [`Loopback::bind`]; and [`io::ErrorKind::Unsupported`] if the plan has several addresses,
+    /// which only a loopback has.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what was open.
+    pub async fn expose_at(double: Double, first: SocketAddr) -> io::Result<Self> {
+        let anywhere = first.ip() != IpAddr::V4(Ipv4Addr::LOCALHOST);
+        if anywhere && double.plan().addresses() > 1 {
+            let why = "a plan with several addresses can only be served on 127.0.0.1";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        }
         let mut loopback = Self {
             double,
             addresses: Vec::new(),
@@ -77,10 +100,11 @@ impl Loopback {
             _tasks: JoinSet::new(),
         };
         let permits = Arc::new(Semaphore::new(CONNECTIONS));
-        let mut port = port;
+        let mut port = first.port();
         for number in 1..=loopback.double.plan().addresses() {
             let last = u8::try_from(number).unwrap_or(u8::MAX);
             let ip = match loopback.double.plan().family(number) {
+                _ if anywhere => first.ip(),
                 Family::V4 => IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)),
                 Family::V6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
             };
@@ -148,7 +172,11 @@ async fn accept(listener: TcpListener, double: Double, permits: Arc<Semaphore>) 
         connections.spawn(async move {
             let _ = stream.set_nodelay(true);
             let shaped = Shaped::new(stream, double.plan(), true);
-            double.serve(shaped).await;
+            tokio::select! {
+                biased;
+                () = double.serve(shaped) => {}
+                () = tokio::time::sleep(LIFE) => {}
+            }
             drop(permit);
         });
     }
