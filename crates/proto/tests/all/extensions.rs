@@ -1,11 +1,4 @@
 //! Service extensions and their parameters: typed, and never asked of a server without them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test that cannot be set up has to fail; any instant will do to begin with"
-)]
 
 use std::io::IoSlice;
 use std::time::{Duration, Instant};

@@ -1,12 +1,4 @@
 //! The session as a dialogue: what is said, what is answered, what became of the message.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test that cannot be set up has to fail"
-)]
 
 use std::io::IoSlice;
 use std::time::{Duration, Instant};

@@ -1,10 +1,4 @@
 //! The reply reader: strict, bounded while it reads, and blind to fragmentation.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot be set up has to fail"
-)]
 
 use postbound_proto::{EnhancedStatusCode, Limits, Reply, ReplyCode, ReplyError, ReplyReader};
 use proptest::prelude::*;

@@ -1,12 +1,5 @@
 //! Dialogues about STARTTLS (RFC 3207): when it is said, what may come between it and TLS, and what
 //! is left of what was known before.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test that can't be set up has to fail"
-)]
 
 use std::io::IoSlice;
 use std::time::{Duration, Instant};

@@ -1,10 +1,4 @@
 //! Paths and names: what can stand in one can be put into a command as it is.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot be set up has to fail"
-)]
 
 use postbound_proto::ext::Extensions;
 use postbound_proto::{EhloName, ForwardPath, Limits, Reply, ReversePath};

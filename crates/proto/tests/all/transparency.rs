@@ -1,11 +1,4 @@
 //! Transparency, against a naive encoder and a strict decoder.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot be set up has to fail"
-)]
 
 use std::io::IoSlice;
 

@@ -1,12 +1,4 @@
 //! Transactions behind one another, as dialogues.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test that can't be set up has to fail, and has a first instant from the system"
-)]
 
 use std::io::IoSlice;
 use std::time::{Duration, Instant};

@@ -1,12 +1,4 @@
 //! Messages ahead of the replies, as dialogues.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test that can't be set up has to fail, and has a first instant from the system"
-)]
 
 use std::fmt::Write as _;
 use std::io::IoSlice;

@@ -1,8 +1,4 @@
 //! Limits that are refused, and the promise as a table.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has to fail"
-)]
 
 use std::time::Duration;
 

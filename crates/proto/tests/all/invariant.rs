@@ -4,13 +4,6 @@
 //!
 //! Every state that these events lead to is visited, and from each of them every event is tried at a
 //! later instant. States are told apart by everything that a session holds.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that can't be set up has to fail"
-)]
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,12 +1,4 @@
 //! AUTH as dialogues: the vectors of the RFCs, and what hostile servers say instead.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test that can't be set up has to fail, and any instant will do for the first one"
-)]
 
 use std::io::IoSlice;
 use std::time::{Duration, Instant};

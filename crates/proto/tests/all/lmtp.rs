@@ -1,11 +1,4 @@
 //! LMTP (RFC 2033), as a dialogue.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test that can't be set up has to fail"
-)]
 
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
