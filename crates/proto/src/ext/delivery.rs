@@ -332,4 +332,49 @@ mod tests {
             assert!(text.parse::<FutureRelease>().is_err(), "{text:?}");
         }
     }
+
+    #[test]
+    fn each_day_of_four_hundred_years_is_one_day_behind_the_one_before() {
+        let mut before = seconds("1999-12-31T06:05:04Z").unwrap();
+        for year in 2000..2401 {
+            let leap = year % 4 == 0 && (year % 100 != 0 || year == 2000 || year == 2400);
+            for (month, days) in (1..).zip([
+                31,
+                28 + i32::from(leap),
+                31,
+                30,
+                31,
+                30,
+                31,
+                31,
+                30,
+                31,
+                30,
+                31,
+            ]) {
+                for day in 1..=days {
+                    let text = format!("{year}-{month:02}-{day:02}T06:05:04Z");
+                    let now = seconds(&text);
+                    assert_eq!(now, Some(before + 86_400), "{text}");
+                    before += 86_400;
+                }
+                let text = format!("{year}-{month:02}-{:02}T06:05:04Z", days + 1);
+                assert_eq!(seconds(&text), None, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_offset_is_taken_off_and_a_time_of_day_counts() {
+        let midnight = seconds("2030-01-31T00:00:00Z").unwrap();
+        for (text, behind) in [
+            ("2030-01-31T01:02:03Z", 3_723),
+            ("2030-01-31T23:59:60Z", 86_400),
+            ("2030-01-31T00:00:00+05:30", -19_800),
+            ("2030-01-31T00:00:00-05:30", 19_800),
+            ("2030-01-31T00:00:00+23:59", -86_340),
+        ] {
+            assert_eq!(seconds(text), Some(midnight + behind), "{text}");
+        }
+    }
 }

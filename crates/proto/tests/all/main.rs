@@ -12,10 +12,12 @@
 mod ahead;
 mod auth;
 mod chunking;
+mod command;
 mod extensions;
 mod follow;
 mod invariant;
 mod lmtp;
+mod parameters;
 mod paths;
 mod reply;
 mod session;

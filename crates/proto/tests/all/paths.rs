@@ -157,6 +157,102 @@ fn extensions_are_typed_and_nonsense_is_harmless() {
     assert!(!Extensions::from_ehlo(&reply, &few).pipelining());
 }
 
+#[test]
+fn every_part_may_be_as_long_as_its_limit_and_no_longer() {
+    let label = "x".repeat(63);
+    let three = format!("{label}.{label}.{label}");
+    let taken = |text: &str| text.parse::<ForwardPath>().map(|path| path.to_string());
+    assert!(taken(&format!("{}@b", "x".repeat(64))).is_ok());
+    assert!(taken(&format!("\"{}\"@b", "x".repeat(62))).is_ok());
+    assert!(why(&format!("\"{}\"@b", "x".repeat(63))).contains("the local part has more than 64"));
+    assert!(taken(&format!("a@{label}.{label}")).is_ok());
+    assert!(why(&format!("a@{label}x.b")).contains("a label of the domain has more than 63"));
+    // A label outside US-ASCII is counted in octets.
+    assert!(why(&format!("a@{}.b", "ü".repeat(32))).contains("more than 63 octets"));
+
+    let path = |octets: usize| {
+        let rest = octets - three.len() - 3;
+        format!("a@{three}.{}", "y".repeat(rest))
+    };
+    assert_eq!(path(254).len(), 254);
+    assert!(taken(&path(254)).is_ok());
+    assert!(taken(&format!("<{}>", path(254))).is_ok());
+    assert!(why(&path(255)).contains("the path has more than 254 octets"));
+
+    let name = |octets: usize| format!("{three}.{}.z", "y".repeat(octets - three.len() - 3));
+    assert!(name(255).parse::<EhloName>().is_ok());
+    let refused = name(256).parse::<EhloName>().unwrap_err();
+    assert_eq!(refused.column, 257);
+    assert!(
+        refused
+            .to_string()
+            .contains("the domain has more than 255 octets")
+    );
+
+    // It is the US-ASCII form that is sent, and that has to be short enough.
+    let long = format!("{}@bücher.{three}", "x".repeat(49));
+    assert!(long.chars().count() <= 254);
+    assert!(why(&long).contains("the path has more than 254 octets"));
+    assert!(taken(&long.replacen('x', "", 1)).is_ok());
+}
+
+#[test]
+fn the_place_of_an_error_is_counted_in_characters_behind_an_open_bracket_too() {
+    for (text, column) in [
+        ("<a b@c>", 3),
+        ("üü b@c", 3),
+        ("\"ü\"x@c", 4),
+        ("\"a\\", 4),
+        ("\"a\\\"@c", 7),
+        ("a@b..c", 5),
+        ("a@b-.c", 5),
+        ("a@b.", 4),
+        ("ab@[x]", 4),
+        ("ab@xn--a.ü", 4),
+        ("<ab>", 4),
+        ("a@b\u{2028}", 4),
+        ("<", 1),
+        (">", 1),
+        ("<a@b", 1),
+        ("a@b>", 4),
+    ] {
+        let error = text.parse::<ForwardPath>().unwrap_err();
+        assert_eq!(error.column, column, "{text}: {error}");
+        assert!(error.to_string().starts_with(&format!("column {column}: ")));
+    }
+    let error = "a\u{fc}".parse::<EhloName>().unwrap_err();
+    assert_eq!(error.column, 2);
+    let error = "a\tb".parse::<EhloName>().unwrap_err();
+    assert!(error.to_string().contains("U+0009"), "{error}");
+    let error = "".parse::<EhloName>().unwrap_err();
+    assert!(error.to_string().contains("the name is empty"), "{error}");
+}
+
+#[test]
+fn a_path_knows_its_domain_and_an_ehlo_name_its_address() {
+    let path: ForwardPath = "\"a@b\"@example.org".parse().unwrap();
+    assert_eq!(
+        (path.as_str(), path.domain()),
+        ("\"a@b\"@example.org", "example.org")
+    );
+    assert_eq!("postmaster".parse::<ForwardPath>().unwrap().domain(), "");
+    assert_eq!(
+        "<POSTMASTER>".parse::<ForwardPath>().unwrap().to_string(),
+        "<POSTMASTER>"
+    );
+    let from = ReversePath::try_from("a@b.example").unwrap();
+    assert_eq!(
+        (from.as_str(), from.domain(), from.is_null()),
+        ("a@b.example", "b.example", false)
+    );
+    assert!("postmaster".parse::<ReversePath>().is_err());
+
+    let name = |ip: &str| EhloName::from_ip(ip.parse().unwrap()).to_string();
+    assert_eq!(name("192.0.2.1"), "[192.0.2.1]");
+    assert_eq!(name("::ffff:192.0.2.1"), "[192.0.2.1]");
+    assert_eq!(name("2001:db8::1"), "[IPv6:2001:db8::1]");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(5_000) })]
 
