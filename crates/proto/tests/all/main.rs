@@ -17,6 +17,7 @@ mod extensions;
 mod follow;
 mod invariant;
 mod lmtp;
+mod names;
 mod parameters;
 mod paths;
 mod reply;

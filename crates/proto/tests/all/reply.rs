@@ -1,6 +1,8 @@
 //! The reply reader: strict, bounded while it reads, and blind to fragmentation.
 
-use postbound_proto::{EnhancedStatusCode, Limits, Reply, ReplyCode, ReplyError, ReplyReader};
+use postbound_proto::{
+    EnhancedStatusCode, Limits, Reply, ReplyClass, ReplyCode, ReplyError, ReplyReader,
+};
 use proptest::prelude::*;
 
 /// What a reader makes of octets that come in these pieces: replies, the error, octets consumed.
@@ -178,6 +180,116 @@ fn every_split_in_two_gives_the_same() {
             );
         }
     }
+}
+
+#[test]
+fn a_code_is_one_from_200_to_559_whose_second_digit_is_at_most_5() {
+    for number in 0..=u16::MAX {
+        let is_one = number / 100 >= 2 && number / 100 <= 5 && number / 10 % 10 <= 5;
+        let code = ReplyCode::new(number);
+        assert_eq!(code.map(ReplyCode::get), is_one.then_some(number));
+        if let Some(code) = code {
+            let class = match number / 100 {
+                2 => ReplyClass::Completion,
+                3 => ReplyClass::Intermediate,
+                4 => ReplyClass::TransientFailure,
+                _ => ReplyClass::PermanentFailure,
+            };
+            assert_eq!(code.class(), class);
+            assert_eq!(code.is_completion(), number < 300);
+            assert_eq!(code.is_negative(), number >= 400);
+            let reply = Reply::parse(format!("{number} x\r\n").as_bytes()).unwrap();
+            assert_eq!(reply.code(), code);
+            assert_eq!(reply.is_transient_failure(), number / 100 == 4);
+            assert_eq!(reply.is_permanent_failure(), number / 100 == 5);
+        }
+    }
+}
+
+#[test]
+fn an_enhanced_code_has_three_numbers_of_up_to_three_digits() {
+    let enhanced = |text: &str| {
+        let reply = Reply::parse(format!("{text}\r\n").as_bytes()).unwrap();
+        reply.enhanced().map(|code| code.to_string())
+    };
+    assert_eq!(enhanced("250 2.0.0").as_deref(), Some("2.0.0"));
+    assert_eq!(enhanced("451 4.789.123 x").as_deref(), Some("4.789.123"));
+    assert_eq!(
+        enhanced("550-5.7.1 a\r\n550 5.1.1 b").as_deref(),
+        Some("5.7.1")
+    );
+    for none in [
+        "354 3.0.0 x",
+        "250 2.0.a x",
+        "250  2.0.0",
+        "250",
+        "250 222.0.0",
+    ] {
+        assert_eq!(enhanced(none), None, "{none}");
+    }
+}
+
+#[test]
+fn invisible_characters_are_shown_and_visible_ones_left() {
+    let shown = |text: &str| {
+        let reply = Reply::parse(format!("250 {text}\r\n").as_bytes()).unwrap();
+        reply.to_string()
+    };
+    assert_eq!(shown("grüße 日本 ~ !"), "250 grüße 日本 ~ !");
+    for c in [
+        '\u{61c}', '\u{180e}', '\u{200b}', '\u{200f}', '\u{2028}', '\u{202e}', '\u{2060}',
+        '\u{206f}', '\u{feff}', '\u{fff9}', '\u{fffb}', '\u{85}',
+    ] {
+        assert_eq!(
+            shown(&c.to_string()),
+            format!("250 \\u{{{:x}}}", u32::from(c))
+        );
+    }
+    assert_eq!(
+        format!("{:?}", Reply::parse(b"250-a\r\n250 b\r\n").unwrap()),
+        "Reply(250 a / b)"
+    );
+}
+
+#[test]
+fn tls_where_a_reply_is_due_is_known_by_its_first_octet_only() {
+    assert_eq!(refused(b"\x15\x03\x03"), ReplyError::Tls);
+    assert_eq!(refused(b"\x16\x03\x01"), ReplyError::Tls);
+    assert_eq!(refused(b"\x17\x03\x03"), ReplyError::Code);
+    assert_eq!(refused(b"\x14\x03\x03"), ReplyError::Code);
+    assert!(Reply::parse(b"250 \x16\r\n").is_ok());
+    assert_eq!(refused(b""), ReplyError::NotOne);
+    assert_eq!(refused(b"250 a\r\n2"), ReplyError::NotOne);
+}
+
+#[test]
+fn every_cap_may_be_reached_and_not_passed_in_one_piece_or_in_many() {
+    let mut limits = Limits::DEFAULT;
+    (limits.reply_line, limits.reply_lines, limits.reply_octets) = (10, 3, 27);
+    let whole = |text: &[u8]| read(&[text], &limits);
+    let single = |text: &[u8]| read(&text.chunks(1).collect::<Vec<_>>(), &limits);
+    for read in [&whole as &dyn Fn(&[u8]) -> _, &single] {
+        let (replies, error, _) = read(b"250-ab\r\n250-567\r\n250 5678\r\n");
+        assert_eq!((replies.len(), error), (1, None));
+        for (text, why) in [
+            (&b"250 56789\r\n"[..], ReplyError::LineTooLong(10)),
+            (
+                b"250-\r\n250-\r\n250-\r\n250 \r\n",
+                ReplyError::TooManyLines(3),
+            ),
+            (
+                b"250-5678\r\n250-567\r\n250 567\r\n",
+                ReplyError::TooManyOctets(27),
+            ),
+        ] {
+            let (replies, error, _) = read(text);
+            assert_eq!((replies.len(), error), (0, Some(why)));
+        }
+    }
+    // A reply has room for its shortest form, whatever the limits say.
+    (limits.reply_line, limits.reply_lines, limits.reply_octets) = (0, 0, 0);
+    let (replies, error, _) = read(&[b"250 \r\n"], &limits);
+    assert_eq!((replies.len(), error), (1, None));
 }
 
 /// Octets that are nearly replies.
