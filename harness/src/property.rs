@@ -58,7 +58,8 @@ static CONFIG: LazyLock<Config> = LazyLock::new(Config::default);
 /// Tries `check` on cases drawn from `strategy`, and shrinks the first that fails.
 ///
 /// # Panics
-/// With the shrunk case and the one line that replays it.
+/// With the shrunk case and the one line that replays it: `postbound replay`, or, for what is more than
+/// one client and one server, this test with this seed.
 pub fn property<T: Debug + Display>(
     default: u32,
     strategy: impl Strategy<Value = T>,
@@ -70,10 +71,12 @@ pub fn property<T: Debug + Display>(
     match result {
         Ok(()) => {}
         Err(TestError::Fail(why, case)) => {
-            panic!(
-                "{why}\n  seed {seed}; replay: {}",
-                crate::replay::line(&case)
-            )
+            let text = case.to_string();
+            let replay = match text.parse::<Case>() {
+                Ok(_) => crate::replay::line(&text),
+                Err(_) => format!("{}\n  shrunk to: {text}", crate::replay::this_test(seed)),
+            };
+            panic!("{why}\n  seed {seed}; replay: {replay}")
         }
         Err(TestError::Abort(why)) => panic!("given up: {why}"),
     }

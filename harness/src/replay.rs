@@ -1,6 +1,8 @@
 //! The one line that runs a case again.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
+use std::path::Path;
 
 /// What to type to run this case again on the in-memory network. A quote inside the case is written so
 /// that a shell hands it on.
@@ -14,6 +16,22 @@ pub fn line(case: impl Display) -> String {
 pub fn line_on(backend: impl Display, case: impl Display) -> String {
     let case = quoted(&case.to_string());
     format!("postbound replay --backend {backend} {case}")
+}
+
+/// What to type to run the test again that asks, with this seed: `cargo test` names its threads.
+#[must_use]
+pub fn this_test(seed: u64) -> String {
+    let thread = std::thread::current();
+    let program = std::env::args().next().unwrap_or_default();
+    let file = Path::new(&program)
+        .file_stem()
+        .and_then(OsStr::to_str)
+        .and_then(|name| name.rsplit_once('-'))
+        .map_or("TEST", |(name, _hash)| name);
+    format!(
+        "POSTBOUND_SEED={seed} cargo test -p postbound-harness --test {file} {} -- --exact",
+        thread.name().unwrap_or_default()
+    )
 }
 
 fn quoted(text: &str) -> String {
@@ -39,6 +57,18 @@ mod tests {
             .unwrap();
         assert!(output.status.success(), "{line}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn a_test_can_say_how_it_is_run_again() {
+        let line = this_test(7);
+        assert!(
+            line.starts_with("POSTBOUND_SEED=7 cargo test -p postbound-harness "),
+            "{line}"
+        );
+        let name = "replay::tests::a_test_can_say_how_it_is_run_again";
+        assert!(line.ends_with(&format!(" {name} -- --exact")), "{line}");
+        assert!(line.contains(" --test postbound_harness "), "{line}");
     }
 
     #[cfg(unix)]

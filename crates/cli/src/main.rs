@@ -26,6 +26,7 @@ mod serve;
 mod sweeps;
 mod terms;
 mod tour;
+mod words;
 
 use std::process::ExitCode;
 use std::time::Duration;

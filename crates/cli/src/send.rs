@@ -23,6 +23,7 @@ use crate::many;
 use crate::mx;
 use crate::network::warn_of_password;
 use crate::terms::{Terms, usage};
+use crate::words::counted;
 use crate::{duration, runtime};
 
 /// The environment variable with the URL of the server.
@@ -371,12 +372,8 @@ fn show_promise(arguments: &Arguments, promise: &WorstCase, octets: u64) {
     let recipients = arguments.forward_paths().count();
     println!("{promise}");
     println!(
-        "\n{recipients} {}, {octets} octets on the wire: `send` ends within {:.3} s, whatever happens.",
-        if recipients == 1 {
-            "recipient"
-        } else {
-            "recipients"
-        },
+        "\n{}, {octets} octets on the wire: `send` ends within {:.3} s, whatever happens.",
+        counted(recipients, "recipient", "recipients"),
         most(arguments, promise).as_secs_f64()
     );
 }

@@ -384,6 +384,7 @@ impl<C: Connector> Client<C> {
             stream,
             facts,
             session,
+            self.options(),
             endpoint.to_string(),
             dialled.address,
         );

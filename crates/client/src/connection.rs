@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use proto::{
     Completed, CustomCommand, Envelope, Failure, FailureKind, Outcome, Phase, Reply, Session,
-    Timings,
+    Timings, TransactionOptions,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -35,6 +35,8 @@ pub struct Connection<S> {
     stream: Option<Transport<S>>,
     tls: Option<TlsFacts>,
     session: Session,
+    /// How the client sends what nothing else is said of.
+    options: TransactionOptions,
     endpoint: String,
     address: SocketAddr,
     dialled: Timings,
@@ -63,6 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         stream: Transport<S>,
         tls: Option<TlsFacts>,
         session: Session,
+        options: TransactionOptions,
         endpoint: String,
         address: SocketAddr,
     ) -> Self {
@@ -70,6 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stream: Some(stream),
             tls,
             session,
+            options,
             endpoint,
             address,
             dialled: Timings::default(),
@@ -182,7 +186,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.abandon();
     }
 
-    /// Begins a mail transaction; nothing is sent before it is told to send its message.
+    /// Begins a mail transaction with the client's options; nothing is sent before it is told to send
+    /// its message.
     ///
     /// # Errors
     /// If the connection is not at rest.
@@ -191,7 +196,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         envelope: &'e Envelope,
     ) -> Result<Transaction<'c, 'e, S>, Error> {
         if self.is_idle() {
-            Ok(Transaction::new(self, envelope))
+            let options = self.options;
+            Ok(Transaction::new(self, envelope, options))
         } else {
             Err(self.not_idle(Phase::Mail))
         }

@@ -53,34 +53,39 @@ impl<S> fmt::Debug for Transaction<'_, '_, S> {
 }
 
 impl<'c, 'e, S: AsyncRead + AsyncWrite + Unpin> Transaction<'c, 'e, S> {
-    pub(crate) fn new(connection: &'c mut Connection<S>, envelope: &'e Envelope) -> Self {
+    pub(crate) fn new(
+        connection: &'c mut Connection<S>,
+        envelope: &'e Envelope,
+        options: TransactionOptions,
+    ) -> Self {
         Self {
             connection,
             envelope,
-            settings: Settings::new(TransactionOptions::default()),
+            settings: Settings::new(options),
         }
     }
 
-    /// Which recipients must be accepted. Default: any.
+    /// Which recipients must be accepted. Default: as the client has it.
     pub fn require(mut self, require: Require) -> Self {
         self.settings.options.require = require;
         self
     }
 
-    /// What is done with a bare CR or bare LF. Default: it becomes CRLF.
+    /// What is done with a bare CR or bare LF. Default: as the client has it.
     pub fn line_endings(mut self, line_endings: LineEndings) -> Self {
         self.settings.options.line_endings = line_endings;
         self
     }
 
-    /// What the mail data is made of. By default octets are looked at, and a reader is announced as
+    /// What the mail data is made of. Where neither this nor the client says so, octets are looked at, and a reader is announced as
     /// 8-bit where the server allows it and checked to be 7-bit where it does not.
     pub fn body(mut self, body: BodyType) -> Self {
         self.settings.body = Some(body);
         self
     }
 
-    /// Whether mail data goes by DATA or in chunks (BDAT, RFC 3030). Default: by DATA. A message goes
+    /// Whether mail data goes by DATA or in chunks (BDAT, RFC 3030). Default: as the client has it. A message
+    /// goes
     /// [ahead](Chunking::Ahead) of the replies only if it is in memory.
     pub fn chunking(mut self, chunking: Chunking) -> Self {
         self.settings.options.chunking = chunking;

@@ -82,6 +82,10 @@ fn what_is_wrong_is_said_with_line_and_column() {
         error("rcpt: stall"),
         "line 1, column 1: expected the version line, postbound-plan v1, found \"rcpt:\""
     );
+    assert_eq!(
+        error("postbound-plan v2\nrcpt: stall"),
+        "line 1, column 16: expected v1, the only version of plans that there is, found \"v2\""
+    );
     assert!(
         error("postbound-plan v1\nrcpt: replay 451")
             .starts_with("line 2, column 7: expected normal, reply CODE [TEXT],")

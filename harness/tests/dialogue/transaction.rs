@@ -3,7 +3,7 @@
 use postbound::ext::{EnvelopeId, Notify, OriginalRecipient, Ret};
 use postbound::{
     BodyType, Bounds, Chunking, Connection, CustomCommand, Envelope, Error, FailureKind,
-    MailParameters, Outcome, Phase, RcptParameters, Receipt, Reply, Security, Unsupported,
+    MailParameters, Outcome, Phase, RcptParameters, Receipt, Reply, Require, Security, Unsupported,
 };
 use postbound_harness::run::paused;
 use tokio::io::DuplexStream;
@@ -199,6 +199,43 @@ fn dialogue_eight_bits_are_declared_in_a_pipelined_group() {
         assert_eq!(receipt.refused().count(), 0);
         peer.holds();
     });
+}
+
+#[test]
+fn dialogue_a_transaction_begins_as_its_client_was_built_and_may_say_otherwise() {
+    for (of_its_own, refused) in [(None, true), (Some(Require::AnyRecipient), false)] {
+        paused(async {
+            let mut script = "S: 250 mx.example
+             C: MAIL FROM:<a@example.org>
+             S: 250 ok
+             C: RCPT TO:<b@example.org>
+             S: 250 ok
+             C: RCPT TO:<c@example.org>
+             S: 550 5.1.1 no"
+                .to_owned();
+            if !refused {
+                script.push_str("\nC: DATA\nS: 354 go");
+                script.push_str(DATA);
+                script.push_str("\nS: 250 2.0.0 queued");
+            }
+            let peer = dialogue(&script);
+            let client = peer
+                .builder()
+                .require(Require::AllRecipients)
+                .build()
+                .unwrap();
+            let mut connection = client.connect(Bounds::none()).await.unwrap();
+            let to = ["b@example.org", "c@example.org"].map(|to| to.parse().unwrap());
+            let envelope = Envelope::new("a@example.org".parse().unwrap(), to).unwrap();
+            let mut transaction = connection.transaction(&envelope).unwrap();
+            if let Some(require) = of_its_own {
+                transaction = transaction.require(require);
+            }
+            let result = transaction.send(MESSAGE, Bounds::none()).await;
+            assert_eq!(result.is_err(), refused, "{result:?}");
+            peer.holds();
+        });
+    }
 }
 
 #[test]

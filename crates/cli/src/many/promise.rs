@@ -8,6 +8,7 @@ use super::Terms;
 use super::source::Found;
 use crate::network::Network;
 use crate::send::brief;
+use crate::words::counted;
 
 /// How long a pool leaves servers alone of which none can be had.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -95,8 +96,10 @@ impl Promise {
             .deadline
             .map_or(self.all, |deadline| deadline.min(self.all));
         format!(
-            "{messages} messages over {connections} connections in {} passes at most: ends within {}, whatever happens; one message within {}",
-            terms.retry + 1,
+            "{} over {} in {} at most: ends within {}, whatever happens; one message within {}",
+            counted(messages, "message", "messages"),
+            counted(usize::from(connections), "connection", "connections"),
+            counted(terms.retry as usize + 1, "pass", "passes"),
             brief(all.saturating_add(terms.linger)),
             brief(self.one.total()),
         )

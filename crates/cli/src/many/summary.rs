@@ -10,6 +10,7 @@ use super::fate::Fate;
 use super::run::Item;
 use crate::exit;
 use crate::send::brief;
+use crate::words::counted;
 
 /// How many messages of one kind are named; the journal has them all.
 const NAMED: usize = 10;
@@ -113,8 +114,8 @@ impl Summary {
         let now = self.accepted + self.partly.len();
         let _ = writeln!(
             text,
-            "{} messages: {} accepted, {} not accepted, {} ambiguous, {} not begun; in {}",
-            self.messages,
+            "{}: {} accepted, {} not accepted, {} ambiguous, {} not begun; in {}",
+            counted(self.messages, "message", "messages"),
             now + self.before,
             self.not_accepted.len(),
             self.ambiguous.len(),

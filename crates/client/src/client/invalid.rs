@@ -40,6 +40,8 @@ pub enum ClientError {
     MixedSecurity,
     /// TLS can't be had as it is wanted: why.
     Tls(String),
+    /// A proxy's port is zero.
+    ProxyPort,
     /// The credentials for a proxy can't be said to one.
     ProxyCredentials,
 }
@@ -63,6 +65,9 @@ impl fmt::Display for ClientError {
                 "a proxy takes a user and a password of 1 to 255 octets each, without control characters, and no colon in the user",
             ),
             Self::Port => f.write_str("the port is 0; SMTP relays listen on 25, submission on 587"),
+            Self::ProxyPort => f.write_str(
+                "the proxy's port is 0; SOCKS5 proxies listen on 1080, HTTP ones on 3128 or 8080",
+            ),
         }
     }
 }

@@ -78,7 +78,7 @@ impl Proxy {
     fn new(kind: Kind, host: String, port: u16) -> Result<Self, ClientError> {
         check_host(&host)?;
         if port == 0 {
-            return Err(ClientError::Port);
+            return Err(ClientError::ProxyPort);
         }
         Ok(Self {
             kind,

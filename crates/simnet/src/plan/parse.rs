@@ -80,9 +80,7 @@ impl FromStr for Plan {
                 plan.rules.push(cursor.rule()?);
                 cursor.end()?;
             } else {
-                cursor.literal("postbound-plan v1", "the version line, postbound-plan v1")?;
-                cursor.blanks();
-                cursor.end()?;
+                cursor.version()?;
                 versioned = true;
             }
         }

@@ -55,6 +55,15 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    /// The first line of a file.
+    pub(super) fn version(&mut self) -> Result<(), PlanError> {
+        self.literal("postbound-plan", "the version line, postbound-plan v1")?;
+        match self.word() {
+            "v1" => self.end(),
+            other => self.back(other, "v1, the only version of plans that there is"),
+        }
+    }
+
     pub(super) fn end(&mut self) -> Result<(), PlanError> {
         self.blanks();
         if self.rest().is_empty() {
