@@ -15,6 +15,7 @@ pub mod differential;
 pub mod exhaustive;
 pub mod guarantee;
 pub mod matrix;
+pub mod namespace;
 pub mod oracle;
 pub mod page;
 pub mod peers;

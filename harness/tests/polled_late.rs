@@ -6,15 +6,18 @@
     reason = "a test that can't be set up has to fail"
 )]
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use postbound::{Bounds, CancellationToken, Error, Message, Outcome, Receipt};
+use postbound::{Bounds, CancellationToken, Client, Connector, Error, Message, Outcome, Receipt};
 use postbound_harness::{Case, Counted, run};
 use simnet::net::mem::Network;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::sleep;
 
 type Call<'a> = Pin<&'a mut dyn Future<Output = Result<Receipt, Error>>>;
@@ -137,4 +140,101 @@ fn g2_cancellable_reading_under_tls_writes_nothing_once_the_token_is_cancelled()
         struck > 10,
         "only {struck} octets of the final reply were struck"
     );
+}
+
+/// A peer that resets in the instant of MAIL. The write meets it, but the runtime has not looked yet
+/// whether there is something to read.
+#[derive(Debug)]
+struct Resets {
+    says: VecDeque<u8>,
+    farewell: &'static str,
+    reset: bool,
+    looked: bool,
+}
+
+impl AsyncRead for Resets {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (looked, reset) = (self.looked, self.reset);
+        self.looked = reset;
+        if !looked && (self.reset || self.says.is_empty()) {
+            return Poll::Pending;
+        }
+        let said: Vec<u8> = self.says.drain(..).collect();
+        buf.put_slice(&said);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Resets {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if buf.starts_with(b"MAIL") {
+            self.reset = true;
+            let farewell = self.farewell.bytes();
+            self.says.extend(farewell);
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        self.says.extend(*b"250-mx.example\r\n250 PIPELINING\r\n");
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+struct ThatResets(&'static str);
+
+impl Connector for ThatResets {
+    type Stream = Resets;
+
+    async fn resolve(&self, _host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
+    }
+
+    async fn connect(&self, _address: SocketAddr) -> io::Result<Resets> {
+        Ok(Resets {
+            says: VecDeque::from(*b"220 mx.example\r\n"),
+            farewell: self.0,
+            reset: false,
+            looked: false,
+        })
+    }
+}
+
+#[test]
+fn g4_honest_what_was_said_before_a_reset_is_read_even_if_the_write_learns_of_it_first() {
+    for (farewell, told) in [
+        (
+            "421 4.3.2 going down\r\n",
+            "mail: the server refused: 421 4.3.2 going down",
+        ),
+        ("", "mail: the connection failed"),
+    ] {
+        let error = run::paused(async {
+            let client = Client::builder("mx.example", 25)
+                .connector(ThatResets(farewell))
+                .build()
+                .unwrap();
+            let (envelope, message) = (Case::default().envelope(), Case::default().message());
+            client
+                .send(&envelope, &message, Bounds::none())
+                .await
+                .unwrap_err()
+        });
+        assert_eq!(error.outcome(), Outcome::NotAccepted);
+        assert!(error.to_string().starts_with(told), "{error}");
+        assert!(error.elapsed() < Duration::from_millis(1), "{error}");
+    }
 }

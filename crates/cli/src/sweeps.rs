@@ -276,7 +276,7 @@ impl Runs<'_> {
                 let notes = sweep.notes.iter();
                 notes.filter(|(class, _)| fits(class)).map(|(_, n)| n).sum()
             };
-            let judged = sweep.cases - count(referee::is_the_machine);
+            let judged = sweep.cases;
             let agreed = count(|class| class == AS_MEM || referee::is_same_story(class));
             // One in a hundred says something only if there are hundreds.
             if judged >= 500 && agreed * 100 < judged * referee::LEAST {

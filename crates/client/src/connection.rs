@@ -179,6 +179,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 behind: &mut Nobody,
                 cause: &mut None,
                 unflushed: false,
+                unwritable: None,
+                asked_again: false,
             };
             let mut cx = Context::from_waker(Waker::noop());
             while exchange.poll_write(&mut cx).is_ready() && !exchange.session.is_over() {}
@@ -383,6 +385,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         cause: &mut cause,
                         // What was queued behind the transaction before may lie in a buffer.
                         unflushed: true,
+                        unwritable: None,
+                        asked_again: false,
                     };
                     guard.turn(&mut exchange).await
                 }

@@ -4,7 +4,7 @@ use std::io;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use proto::{Completed, Failure, FailureKind, Session, Unsupported};
@@ -79,15 +79,57 @@ pub(crate) struct Exchange<'a, 'm, S> {
     pub(crate) behind: &'a mut dyn Behind,
     pub(crate) cause: &'a mut Option<io::Error>,
     pub(crate) unflushed: bool,
+    /// A write that failed, until what can be read has been read; and whether that was asked for twice.
+    pub(crate) unwritable: Option<io::Error>,
+    pub(crate) asked_again: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, '_, S> {
-    /// A write failed. The server may have said why before it went away: that is read first.
-    fn write_failed(&mut self, error: io::Error, cx: &mut Context<'_>) {
-        while !self.session.is_over() && self.poll_read(cx).is_ready() {}
+    /// A write failed. The server may have said why before it went away: that is read first. A write
+    /// learns of a reset at once and a read only from the runtime, so the runtime is asked once more.
+    fn write_failed(&mut self, error: io::Error, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.session.is_over() {
+            match self.poll_octets(cx) {
+                Poll::Ready(Ok(true)) => {
+                    self.ended(Some(error));
+                    return Poll::Ready(());
+                }
+                Poll::Ready(Ok(false)) => {}
+                Poll::Ready(Err(error)) => self.fail(error),
+                Poll::Pending if self.asked_again => break,
+                Poll::Pending => {
+                    self.asked_again = true;
+                    self.unwritable = Some(error);
+                    let _ = pin!(tokio::task::yield_now()).poll(cx);
+                    return Poll::Pending;
+                }
+            }
+        }
         if !self.session.is_over() {
             self.fail(error);
         }
+        Poll::Ready(())
+    }
+
+    /// The stream has ended, perhaps behind a write that failed. The system tells of a reset once and
+    /// of an end from then on; a write behind a FIN meets a broken pipe.
+    fn ended(&mut self, unwritable: Option<io::Error>) {
+        match unwritable {
+            Some(error) if error.kind() == io::ErrorKind::ConnectionReset => self.fail(error),
+            _ => self.session.closed(clock::now()),
+        }
+    }
+
+    /// Reads once. Whether it was the end of the stream.
+    fn poll_octets(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut octets = [const { MaybeUninit::uninit() }; READ];
+        let mut buffer = ReadBuf::uninit(&mut octets);
+        ready!(self.stream.poll_read(cx, &mut buffer))?;
+        let is_end = buffer.filled().is_empty();
+        if !is_end {
+            self.session.receive(buffer.filled(), clock::now());
+        }
+        Poll::Ready(Ok(is_end))
     }
 
     fn fail(&mut self, error: io::Error) {
@@ -145,18 +187,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
     type Output = Result<Completed, Box<Failure>>;
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut octets = [const { MaybeUninit::uninit() }; READ];
-        let mut buffer = ReadBuf::uninit(&mut octets);
-        match self.stream.poll_read(cx, &mut buffer) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(())) if buffer.filled().is_empty() => self.session.closed(clock::now()),
-            Poll::Ready(Ok(())) => self.session.receive(buffer.filled(), clock::now()),
-            Poll::Ready(Err(error)) => self.fail(error),
+        match ready!(self.poll_octets(cx)) {
+            Ok(true) => {
+                let unwritable = self.unwritable.take();
+                self.ended(unwritable);
+            }
+            Ok(false) => {}
+            Err(error) => self.fail(error),
         }
         Poll::Ready(())
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(error) = self.unwritable.take() {
+            return self.write_failed(error, cx);
+        }
         // A source that has nothing yet does not keep back what is to be written or flushed.
         // One that gives a lone CR is asked again: nothing is written for it that would wake the call.
         while let Some(place) = self.session.needs_chunk_of()
@@ -187,15 +232,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
                     self.unflushed = false;
                     Poll::Ready(())
                 }
-                Poll::Ready(Err(error)) => {
-                    self.write_failed(error, cx);
-                    Poll::Ready(())
-                }
+                Poll::Ready(Err(error)) => self.write_failed(error, cx),
             };
         }
         match self.stream.poll_send(cx, slices) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(0)) => self.write_failed(io::ErrorKind::WriteZero.into(), cx),
+            Poll::Ready(Ok(0)) => return self.write_failed(io::ErrorKind::WriteZero.into(), cx),
             Poll::Ready(Ok(taken)) => {
                 self.unflushed = true;
                 self.session.transmitted(taken, chunk, clock::now());
@@ -210,7 +252,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
                     });
                 }
             }
-            Poll::Ready(Err(error)) => self.write_failed(error, cx),
+            Poll::Ready(Err(error)) => return self.write_failed(error, cx),
         }
         Poll::Ready(())
     }

@@ -200,6 +200,18 @@ fn a_blackhole_takes_what_is_in_flight_and_gives_it_back_when_it_heals() {
 }
 
 #[test]
+fn of_two_rules_of_a_kind_the_first_acts() {
+    paused(async {
+        let begun = Instant::now();
+        let (_network, mut stream) = open("v1 | link: latency 5ms | link: latency 80ms").await;
+        reply(&mut stream).await;
+        assert_eq!(begun.elapsed(), Duration::from_millis(15));
+        let (_network, mut stream) = open("v1 | link: fragment 1 | link: fragment 9").await;
+        assert_eq!(stream.read(&mut [0; 100]).await.unwrap(), 1);
+    });
+}
+
+#[test]
 fn a_drip_takes_an_interval_an_octet() {
     paused(async {
         let (_network, mut stream) = open("v1 | greeting: drip 1s").await;

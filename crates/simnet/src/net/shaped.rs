@@ -33,7 +33,8 @@ impl<S> Shaped<S> {
             stop: None,
             sleep: None,
         };
-        for fault in plan.link_faults() {
+        // The first of a kind acts, as everywhere in a plan.
+        for fault in plan.link_faults().rev() {
             match fault {
                 LinkFault::Fragment { direction, octets } => {
                     let octets = usize::try_from(*octets).unwrap_or(usize::MAX).max(1);

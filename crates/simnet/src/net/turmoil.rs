@@ -215,33 +215,30 @@ async fn listen(
     double: Double,
     number: u16,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let fault = double.plan().connect_fault(number).cloned();
-    if fault == Some(ConnectFault::Refuse) {
+    if double.plan().connect_fault(number) == Some(&ConnectFault::Refuse) {
         pending::<()>().await;
     }
     let listener = TcpListener::bind((IpAddr::from([0, 0, 0, 0]), PORT)).await?;
     let mut connections: JoinSet<()> = JoinSet::new();
     loop {
-        if let Some(ConnectFault::After(delay)) = &fault {
-            // turmoil opens a connection when it is accepted.
-            sleep(*delay).await;
-        }
         let (stream, _) = listener.accept().await?;
         while let Some(ended) = connections.try_join_next() {
             ended?;
         }
-        for fault in double.plan().link_faults() {
-            if let LinkFault::Blackhole { after, heal, .. } = fault {
-                let (after, heal, name) = (*after, *heal, name.clone());
-                connections.spawn(async move {
-                    sleep(after).await;
-                    turmoil::hold(CLIENT, name.as_str());
-                    if let Some(heal) = heal {
-                        sleep(heal).await;
-                        turmoil::release(CLIENT, name.as_str());
-                    }
-                });
-            }
+        let blackhole = double.plan().link_faults().find_map(|fault| match fault {
+            LinkFault::Blackhole { after, heal, .. } => Some((*after, *heal)),
+            _ => None,
+        });
+        if let Some((after, heal)) = blackhole {
+            let name = name.clone();
+            connections.spawn(async move {
+                sleep(after).await;
+                turmoil::hold(CLIENT, name.as_str());
+                if let Some(heal) = heal {
+                    sleep(heal).await;
+                    turmoil::release(CLIENT, name.as_str());
+                }
+            });
         }
         let double = double.clone();
         connections.spawn(async move { serve(&double, stream).await });
@@ -321,6 +318,18 @@ impl Connector {
         super::resolve(plan, addresses).await
     }
 
+    /// How much later a connection to this address opens.
+    fn delay(&self, ip: IpAddr) -> Option<Duration> {
+        self.hosts.iter().find_map(|(name, double)| {
+            let plan = double.plan();
+            let here = |number: &u16| turmoil::lookup(host(name, *number)) == ip;
+            match plan.connect_fault((1..=plan.addresses()).find(here)?) {
+                Some(ConnectFault::After(delay)) => Some(*delay),
+                _ => None,
+            }
+        })
+    }
+
     /// A simulated connection.
     ///
     /// # Errors
@@ -329,6 +338,10 @@ impl Connector {
     /// # Cancel safety
     /// turmoil forgets neither the socket nor its port before the simulation ends.
     pub async fn connect(&self, address: SocketAddr) -> io::Result<Stream> {
+        // turmoil opens a connection when it is accepted, and tells nobody of it before.
+        if let Some(delay) = self.delay(address.ip()) {
+            sleep(delay).await;
+        }
         turmoil::net::TcpStream::connect(address).await.map(Stream)
     }
 }

@@ -65,7 +65,7 @@ impl Plan {
         })
     }
 
-    pub(crate) fn link_faults(&self) -> impl Iterator<Item = &LinkFault> {
+    pub(crate) fn link_faults(&self) -> impl DoubleEndedIterator<Item = &LinkFault> {
         self.rules.iter().filter_map(|rule| match rule {
             Rule::Link(fault) => Some(fault),
             _ => None,

@@ -54,13 +54,14 @@ pub(super) fn millis(duration: std::time::Duration) -> Millis {
 }
 
 pub(super) fn latency(plan: &Plan) -> Millis {
-    let mut latency = 1;
-    for rule in &plan.rules {
-        if let Rule::Link(LinkFault::Latency(delay)) = rule {
-            latency = millis(*delay).max(1);
-        }
-    }
-    latency
+    // The first of a kind acts, as everywhere in a plan.
+    plan.rules
+        .iter()
+        .find_map(|rule| match rule {
+            Rule::Link(LinkFault::Latency(delay)) => Some(millis(*delay).max(1)),
+            _ => None,
+        })
+        .unwrap_or(1)
 }
 
 impl Pipe {
@@ -85,7 +86,7 @@ impl Pipe {
             dripped: 0,
         };
         let size = |octets: u32| usize::try_from(octets).unwrap_or(usize::MAX).max(1);
-        for rule in &plan.rules {
+        for rule in plan.rules.iter().rev() {
             let Rule::Link(fault) = rule else { continue };
             match fault {
                 LinkFault::Window(octets) => pipe.window = size(*octets),

@@ -2,9 +2,9 @@
 //!
 //! Nothing happens here without an event, so that on a paused clock a ten-minute silence costs as
 //! little as a quick reply, and every time is exact to the timers' millisecond. What it models of
-//! TCP: order, latency (at least 1 ms each way), a window in octets, FIN, RST (unread octets are
-//! lost, a blocked writer wakes up), and that octets sent to a closed socket are answered by a
-//! reset. What it does not: loss with retransmission, reordering and congestion, which a client
+//! TCP: order, latency (at least 1 ms each way), a window in octets, FIN, RST (what was
+//! delivered before it can be read behind it, as on Linux; a blocked writer wakes up), and that octets
+//! sent to a closed socket are answered by a reset. What it does not: loss with retransmission, reordering and congestion, which a client
 //! sees as latency.
 
 mod host;

@@ -32,7 +32,8 @@ impl Shape {
             strike: None,
         };
         let applies = |direction: &Direction| direction.covers(way);
-        for fault in plan.link_faults() {
+        // The first of a kind acts, as everywhere in a plan.
+        for fault in plan.link_faults().rev() {
             match fault {
                 // Without any latency a flood would keep virtual time from moving.
                 LinkFault::Latency(delay) => shape.latency = (*delay).max(Duration::from_millis(1)),
