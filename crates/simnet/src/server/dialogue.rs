@@ -2,6 +2,8 @@
 
 mod auth;
 mod chunks;
+mod envelope;
+mod mail_data;
 #[cfg(feature = "tls")]
 mod secure;
 
@@ -11,15 +13,13 @@ use std::io;
 
 use proto::Phase;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::sleep;
 
 use self::chunks::Chunks;
-use super::mail_data::{MailData, Taker};
 use super::parameters::{self, Body, Mail};
 use super::wire::{Wire, reply};
 use super::{Abort, Double};
 use crate::ledger::Delivery;
-use crate::plan::{IntakeFault, Pace, Rule, Say, ServerFault, Then, TlsFault};
+use crate::plan::{Pace, Rule, Say, ServerFault, Then, TlsFault};
 use crate::rules::{Asked, Occasion};
 use crate::trace::Event;
 
@@ -31,9 +31,6 @@ enum Next {
     Reset,
     Stall,
 }
-
-/// Forward-paths of one transaction (RFC 5321 §4.5.3.1.8 asks for at least 100).
-const FORWARD_PATHS: usize = 1_000;
 
 struct Dialogue<'a, S> {
     double: &'a Double,
@@ -64,13 +61,6 @@ struct Dialogue<'a, S> {
     recipients: usize,
     /// Mail data by BDAT.
     chunks: Option<Chunks>,
-}
-
-/// How mail data is taken in.
-struct Intake {
-    fault: Option<IntakeFault>,
-    /// The octets of mail data behind which it strikes.
-    due: Option<u64>,
 }
 
 /// Serves one connection to its end.
@@ -357,320 +347,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         self.wire.write(&reply(code, text)).await?;
         Ok(Next::Go)
     }
-
-    async fn hello(&mut self, name: &str, extended: bool) -> io::Result<Next> {
-        if name.is_empty() {
-            self.find("EHLO or HELO without a name");
-        }
-        name.clone_into(&mut self.ehlo);
-        self.asked.by_name(name);
-        let script = std::sync::Arc::clone(&self.double.script);
-        let mut text = script.domain.clone();
-        if extended {
-            let tls = self.wire.stream.is_tls();
-            let offered = |line: &&String| tls || *line != "REQUIRETLS";
-            for line in script.extensions.iter().filter(offered) {
-                text.push('\n');
-                text.push_str(line);
-            }
-            if self.double.tls_modes().0 && !self.wire.stream.is_tls() {
-                text.push_str("\nSTARTTLS");
-            }
-        }
-        let (meant, next) = self.answer(Phase::Ehlo, reply(250, &text)).await?;
-        if meant {
-            self.forget();
-            self.greeted = true;
-            self.extended = extended;
-        }
-        Ok(next)
-    }
-
-    async fn mail(&mut self, rest: &str) -> io::Result<Next> {
-        if !self.greeted {
-            self.find("MAIL before a successful EHLO or HELO");
-        }
-        if self.mail_said {
-            self.find("MAIL within a mail transaction");
-        }
-        self.mail_said = true;
-        let Some((path, parameters)) = path(rest, "FROM:") else {
-            self.find(format!("malformed: MAIL {rest}"));
-            return self.plain(501, "5.5.4 MAIL FROM:<reverse-path>").await;
-        };
-        path.clone_into(&mut self.from);
-        self.asked.by_sender(path);
-        let (mail, wrong) = Mail::read(parameters, |keyword| self.offers(keyword));
-        wrong.into_iter().for_each(|what| self.find(what));
-        self.check_path(path, mail.smtputf8);
-        self.transactions += 1;
-        if self.exceeds("MAILMAX", self.transactions as usize) {
-            return self.plain(452, "4.5.3 too many messages").await;
-        }
-        if mail.size > self.double.script.size {
-            return self.plain(552, "5.3.4 too large").await;
-        }
-        let (meant, next) = self
-            .answer(Phase::Mail, b"250 2.1.0 ok\r\n".to_vec())
-            .await?;
-        if meant {
-            self.parameters = mail;
-            self.envelope = Some(Delivery {
-                connection: self.wire.connection,
-                server: self.double.script.domain.clone(),
-                ehlo: self.ehlo.clone(),
-                reverse_path: path.to_owned(),
-                forward_paths: Vec::new(),
-                rcpt_parameters: Vec::new(),
-                parameters: parameters.to_owned(),
-                octets: Vec::new(),
-                wire: Vec::new(),
-            });
-        }
-        Ok(next)
-    }
-
-    fn check_path(&self, path: &str, smtputf8: bool) {
-        if !smtputf8 && !path.is_ascii() {
-            self.find("a path outside US-ASCII without SMTPUTF8");
-        }
-    }
-
-    async fn rcpt(&mut self, rest: &str) -> io::Result<Next> {
-        if !self.mail_said {
-            self.find("RCPT before MAIL");
-        }
-        self.rcpt_said = true;
-        let Some((path, parameters)) = path(rest, "TO:") else {
-            self.find(format!("malformed: RCPT {rest}"));
-            return self.plain(501, "5.5.4 RCPT TO:<forward-path>").await;
-        };
-        let wrong = parameters::check_rcpt(parameters, |keyword| self.offers(keyword));
-        wrong.into_iter().for_each(|what| self.find(what));
-        self.check_path(path, self.parameters.smtputf8 || self.envelope.is_none());
-        if self.envelope.is_none() {
-            self.occasion(Phase::Rcpt);
-            return self.plain(503, "5.5.1 MAIL first").await;
-        }
-        let taken = |e: &Delivery| e.forward_paths.len();
-        if self.envelope.as_ref().map_or(0, taken) >= FORWARD_PATHS {
-            self.occasion(Phase::Rcpt);
-            return self.plain(452, "4.5.3 too many recipients").await;
-        }
-        self.recipients += 1;
-        if self.exceeds("RCPTMAX", self.recipients) {
-            return self.plain(452, "4.5.3 too many recipients").await;
-        }
-        self.asked.by_recipient(path);
-        let (meant, next) = self
-            .answer_to(
-                Phase::Rcpt,
-                &[path.to_owned()],
-                b"250 2.1.5 ok\r\n".to_vec(),
-            )
-            .await?;
-        if let Some(envelope) = self.envelope.as_mut().filter(|_| meant) {
-            envelope.forward_paths.push(path.to_owned());
-            envelope.rcpt_parameters.push(parameters.to_owned());
-        }
-        Ok(next)
-    }
-
-    async fn data(&mut self) -> io::Result<Next> {
-        if !self.mail_said {
-            self.find("DATA before MAIL");
-        }
-        if self.parameters.body == Body::BinaryMime {
-            self.find("DATA for mail data that is not in lines");
-        }
-        if self.chunks.is_some() {
-            self.find("DATA behind BDAT");
-            return self.plain(503, "5.5.1 go on with BDAT").await;
-        }
-        let refused = self
-            .envelope
-            .as_ref()
-            .is_none_or(|e| e.forward_paths.is_empty());
-        let normal: &[u8] = match refused {
-            true => b"554 5.5.1 no valid recipients\r\n",
-            false => b"354 go ahead\r\n",
-        };
-        let (meant, next) = self.answer(Phase::DataInitiation, normal.to_vec()).await?;
-        if !meant || refused || next != Next::Go {
-            return Ok(next);
-        }
-        // One octet more than is taken tells that it was too much.
-        let most = self.double.script.size.saturating_add(1);
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let mut data = MailData::new(most, self.double.keep_wire);
-        let mut intake = self.intake();
-        if let Some(next) = self.take_mail_data(&mut intake, &mut data).await? {
-            return Ok(next);
-        }
-        let connection = self.wire.connection;
-        self.double.trace.record(connection, || {
-            Event::MailData(usize::try_from(data.taken).unwrap_or(0))
-        });
-        for (wrong, what) in [
-            (data.bare_cr, "mail data with a bare CR"),
-            (data.bare_lf, "mail data with a bare LF"),
-            (
-                data.unstuffed,
-                "a line of mail data begins with a single dot",
-            ),
-            (
-                self.parameters.body == Body::SevenBit && !data.message.is_ascii(),
-                "8-bit mail data without BODY=8BITMIME",
-            ),
-        ] {
-            if wrong {
-                self.find(what);
-            }
-        }
-        let wire = data.wire.unwrap_or_default();
-        self.end_of_mail_data(data.message, wire, true).await
-    }
-
-    /// How the mail data of this transaction is taken in.
-    fn intake(&self) -> Intake {
-        let to = self.accepted();
-        let now = self.now(Phase::DataBlock, 1, &to);
-        let fault = self.double.rules.intake(&now);
-        let fault = fault.or_else(|| self.asked.rules.intake(&now));
-        let due = match &fault {
-            Some(IntakeFault::Stop { after, .. } | IntakeFault::Interrupt { after, .. }) => {
-                Some(*after)
-            }
-            _ => None,
-        };
-        Intake { fault, due }
-    }
-
-    /// Reads mail data to its end, at the plan's pace. `Some` if the connection ends before.
-    async fn take_mail_data(
-        &mut self,
-        intake: &mut Intake,
-        data: &mut impl Taker,
-    ) -> io::Result<Option<Next>> {
-        let Intake { fault, due } = intake;
-        let fault = fault.as_ref();
-        loop {
-            let room = due.map_or(u64::MAX, |after| after.saturating_sub(data.taken()));
-            if room == 0 {
-                *due = None;
-                match fault {
-                    Some(IntakeFault::Stop { heal: None, .. }) => return Ok(Some(Next::Stall)),
-                    Some(IntakeFault::Stop {
-                        heal: Some(heal), ..
-                    }) => sleep(*heal).await,
-                    Some(IntakeFault::Interrupt { fault, .. }) => {
-                        let (_, next) = self.fault(fault, b"250 2.0.0 ok\r\n").await?;
-                        if next != Next::Go {
-                            return Ok(Some(next));
-                        }
-                    }
-                    _ => {}
-                }
-                continue;
-            }
-            let mut most = usize::try_from(room).unwrap_or(usize::MAX);
-            if let Some(IntakeFault::Trickle { octets, every }) = fault {
-                sleep(*every).await;
-                most = usize::try_from(*octets).unwrap_or(usize::MAX);
-            }
-            if self.wire.buffered().is_empty() && !self.wire.read(most).await? {
-                return Ok(Some(Next::Close));
-            }
-            let buffered = self.wire.buffered();
-            let (taken, ended) =
-                data.take(buffered.get(..most.min(buffered.len())).unwrap_or_default());
-            self.wire.consume(taken);
-            if ended {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// The end of mail data has arrived: the message is committed before anything is said, unless a
-    /// chunk of it was refused.
-    async fn end_of_mail_data(
-        &mut self,
-        message: Vec<u8>,
-        wire: Vec<u8>,
-        whole: bool,
-    ) -> io::Result<Next> {
-        if !self.wire.buffered().is_empty() && !self.double.script.offers("PIPELINING") {
-            self.find("octets follow the end of mail data although PIPELINING is not in force");
-        }
-        let Some(delivery) = self.envelope.take() else {
-            return Ok(Next::Go);
-        };
-        for mut delivery in self.finals(delivery) {
-            delivery.octets.clone_from(&message);
-            delivery.wire.clone_from(&wire);
-            let next = self.final_reply(delivery, whole).await?;
-            if next != Next::Go {
-                return Ok(next);
-            }
-        }
-        self.forget();
-        Ok(Next::Go)
-    }
-
-    /// What there is to answer for: the message or, over LMTP, the message for each recipient.
-    fn finals(&self, delivery: Delivery) -> Vec<Delivery> {
-        if !self.double.script.lmtp {
-            return vec![delivery];
-        }
-        let recipients = delivery.forward_paths.iter().zip(&delivery.rcpt_parameters);
-        let one = |(path, parameters): (&String, &String)| Delivery {
-            forward_paths: vec![path.clone()],
-            rcpt_parameters: vec![parameters.clone()],
-            ..delivery.clone()
-        };
-        recipients.map(one).collect()
-    }
-
-    async fn final_reply(&mut self, delivery: Delivery, whole: bool) -> io::Result<Next> {
-        let Delivery {
-            octets: message,
-            wire,
-            forward_paths,
-            ..
-        } = &delivery;
-        let fault = self.strike(Phase::DataTermination, forward_paths);
-        let octets = message.len() + wire.len();
-        let normal = if !whole {
-            chunks::REFUSED.to_vec()
-        } else if message.len() as u64 > self.double.script.size {
-            b"552 5.3.4 too large\r\n".to_vec()
-        } else if !self.double.ledger.has_room(octets) {
-            b"452 4.3.1 the mailbox is full\r\n".to_vec()
-        } else {
-            b"250 2.0.0 queued\r\n".to_vec()
-        };
-        let commits = normal.first() == Some(&b'2')
-            && fault
-                .as_ref()
-                .is_none_or(|fault| fault.commit || means_success(&fault.say, &normal));
-        if commits {
-            if self.double.ledger.commit(delivery).is_err() {
-                self.wire
-                    .write(b"452 4.3.1 the message can't be stored\r\n")
-                    .await?;
-                return Ok(Next::Go);
-            }
-            let connection = self.wire.connection;
-            self.double.trace.record(connection, || Event::Committed);
-        }
-        match fault {
-            None => {
-                self.wire.write(&normal).await?;
-                Ok(Next::Go)
-            }
-            Some(fault) => Ok(self.fault(&fault, &normal).await?.1),
-        }
-    }
 }
 
 /// Whether a saying means that the server goes on as if it had said `normal`.
@@ -711,33 +387,4 @@ fn discreet(line: &[u8], secrets: bool) -> (Vec<u8>, bool) {
         _ if secrets => (b"[a response]".to_vec(), true),
         _ => (line.to_vec(), false),
     }
-}
-
-/// The path between angle brackets behind `FROM:` or `TO:`, and the parameters.
-fn path<'a>(rest: &'a str, keyword: &str) -> Option<(&'a str, &'a str)> {
-    let tag = rest.get(..keyword.len())?;
-    if !tag.eq_ignore_ascii_case(keyword) {
-        return None;
-    }
-    let rest = rest.get(keyword.len()..)?.strip_prefix('<')?;
-    let mut quoted = false;
-    let mut escaped = false;
-    for (at, c) in rest.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            '>' if !quoted => {
-                let parameters = rest.get(at + 1..)?;
-                let parameters = match parameters.strip_prefix(' ') {
-                    Some(parameters) => parameters,
-                    None if parameters.is_empty() => parameters,
-                    None => return None,
-                };
-                return Some((rest.get(..at)?, parameters));
-            }
-            _ => {}
-        }
-    }
-    None
 }

@@ -5,7 +5,8 @@ use std::io;
 use proto::Phase;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Body, Dialogue, Intake, Next};
+use super::mail_data::Intake;
+use super::{Body, Dialogue, Next};
 use crate::server::Abort;
 use crate::server::mail_data::Taker;
 use crate::trace::Event;
