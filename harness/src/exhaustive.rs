@@ -49,7 +49,7 @@ const RESERVES: [(u64, u64); 3] = [(0, 0), (9, 0), (0, 4)];
 pub enum Transport {
     /// Everything in clear: every combination of the settings.
     Clear,
-    /// STARTTLS, or TLS from the first octet: with and without PIPELINING, AUTH and 8-bit mail data.
+    /// STARTTLS, demanded or taken if it is there, or TLS from the first octet: with and without PIPELINING, AUTH and 8-bit mail data.
     Tls,
 }
 
@@ -99,7 +99,11 @@ fn configurations(transport: Transport) -> Vec<Case> {
         Transport::Clear => combinations(None),
         Transport::Tls => {
             let cases = combinations(Some(&["pipelining", "body", "auth"]));
-            let modes = [Security::StartTls, Security::Implicit];
+            let modes = [
+                Security::StartTls,
+                Security::StartTlsIfOfferedInsecure,
+                Security::Implicit,
+            ];
             let with = |case: &Case, tls| Case {
                 tls,
                 ..case.clone()
@@ -209,6 +213,13 @@ impl Exhaustive {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// The healthy case of each configuration.
+    pub fn healthy(&self) -> impl Iterator<Item = &Case> {
+        self.configurations
+            .iter()
+            .map(|configuration| &configuration.case)
     }
 
     /// How many configurations there are.

@@ -19,6 +19,7 @@ pub mod namespace;
 pub mod oracle;
 pub mod page;
 pub mod peers;
+pub mod polls;
 pub mod property;
 pub mod referee;
 pub mod replay;

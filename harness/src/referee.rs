@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postbound::Phase;
 use simnet::net::Backend;
-use simnet::plan::{IntakeFault, LinkFault, Pace, Rule, ServerFault, TlsFault};
+use simnet::plan::{IntakeFault, LinkFault, Pace, Rule, ServerFault, Then, TlsFault};
 
 use crate::case::Case;
 use crate::differential::Agreement;
@@ -214,11 +214,13 @@ fn told_apart(case: &Case, runs: [&Report; 2], in_step: bool) -> Option<&'static
     let window = any_rule(case, |rule| {
         matches!(rule, Rule::Link(LinkFault::Window(_)))
     });
-    let in_parts = interrupts || window || case.octets >= LONG_MESSAGE;
-    let ahead = case.ahead && window && one.0 == two.0;
+    let stops = any_fault(case, |fault| fault.then == Then::Stall);
+    let in_parts = interrupts || stops || window || case.octets >= LONG_MESSAGE;
+    // Of a flood, too, and of what goes ahead.
+    let narrow = window && one.0 == two.0 && (case.ahead || any(is_end));
     let by_caller = case.cancel.is_some() || case.deadline.is_some();
     let decided = by_caller || case.octets >= LONG_MESSAGE || hops_decide(case);
-    if one != two && (ahead || (in_parts && all(in_the_data))) {
+    if narrow || (one != two && in_parts && all(in_the_data)) {
         Some(PATH)
     } else if any(is_end) && decided && (in_step || hops_decide(case)) {
         Some(MEETING)

@@ -3,16 +3,18 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test that can't be set up has to fail"
 )]
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use postbound::{CancellationToken, Outcome};
+use postbound_harness::exhaustive::{Exhaustive, Transport};
+use postbound_harness::polls::{self, At};
 use postbound_harness::{Case, arbitrary, keeps, property, run};
+use simnet::Plan;
 use simnet::{Double, net::mem::Network};
 
 #[test]
@@ -68,47 +70,39 @@ fn g2_cancellable_at_every_poll_of_tls() {
 
 fn at_every_poll(settings: &str) {
     let case: Case = format!("timeout=1s {settings}").parse().unwrap();
-    let mut poll = 0;
-    loop {
-        poll += 1;
-        let ended_by_itself = run::paused(async {
-            let network = Network::new(case.double());
-            let client = case.client(network.connector());
-            let (envelope, message) = (case.envelope(), case.message());
-            let token = CancellationToken::new();
-            let mut call = pin!(client.send(&envelope, &message, case.bounds(&token)));
-            for _ in 1..poll {
-                let before = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
-                if before.is_ready() {
-                    return true;
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            token.cancel();
-            let octets = network.client_octets();
-            match poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
-                Poll::Pending => panic!("poll {poll} did not end the cancelled call"),
-                // QUIT is cut short, and the delivered message stays delivered.
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => assert!(error.is_cancelled(), "{error}"),
-            }
-            assert_eq!(
-                network.client_octets(),
-                octets,
-                "octets left after poll {poll}"
-            );
-            assert_eq!(
-                network.client_streams(),
-                0,
-                "a stream is open after poll {poll}"
-            );
-            false
-        });
-        if ended_by_itself {
-            break;
+    let polls = polls::every(&case, At::Cancel).unwrap();
+    assert!(polls > 50, "only {polls} polls");
+}
+
+#[test]
+fn g2_cancellable_and_g3_drop_safe_at_every_poll_of_every_configuration() {
+    let mut cases = Vec::new();
+    for transport in [Transport::Clear, Transport::Tls] {
+        for case in Exhaustive::new(transport).healthy() {
+            let mut case = case.clone();
+            case.plan = Plan::of(polls::in_parts(4));
+            cases.push(case);
         }
     }
-    assert!(poll > 50, "only {poll} polls");
+    let (next, polls) = (AtomicUsize::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    for what in [At::Cancel, At::Drop] {
+                        let some = polls::every(case, what).unwrap_or_else(|how| panic!("{how}"));
+                        assert!(some > 30, "only {some} polls: {case}");
+                        polls.fetch_add(some, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    println!(
+        "{} polls of {} configurations",
+        polls.into_inner(),
+        cases.len()
+    );
 }
 
 #[test]

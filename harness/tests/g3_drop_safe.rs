@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use postbound::{Bounds, FailureKind};
+use postbound_harness::polls::{self, At};
 use postbound_harness::{Case, arbitrary, keeps, property, run};
 use simnet::{Double, net::mem::Network};
 
@@ -51,31 +52,7 @@ fn g3_drop_safe_at_every_poll_of_a_whole_send_under_tls() {
 
 fn at_every_poll(settings: &str) {
     let case: Case = format!("timeout=1s {settings}").parse().unwrap();
-    let mut polls = 0;
-    let mut ended = false;
-    while !ended {
-        polls += 1;
-        ended = run::paused(async {
-            let network = Network::new(case.double());
-            let client = case.client(network.connector());
-            let (envelope, message) = (case.envelope(), case.message());
-            let ended =
-                poll_and_drop(client.send(&envelope, &message, Bounds::none()), polls).await;
-            assert_eq!(
-                network.client_streams(),
-                0,
-                "a stream survives the drop at poll {polls}"
-            );
-            // The double notices, and its tasks end, too.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let tasks = tokio::runtime::Handle::current()
-                .metrics()
-                .num_alive_tasks();
-            assert_eq!(tasks, 0, "tasks survive the drop at poll {polls}");
-            assert!(network.double().ledger().committed() <= 1);
-            ended
-        });
-    }
+    let polls = polls::every(&case, At::Drop).unwrap();
     assert!(polls > 50, "only {polls} polls");
 }
 
