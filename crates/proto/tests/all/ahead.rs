@@ -699,3 +699,56 @@ fn a_421_behind_the_last_final_reply_says_nothing_of_the_next_message() {
     assert_eq!(talk.failed().outcome, Outcome::NotAccepted);
     assert_eq!(talk.failed().outcome, Outcome::Ambiguous);
 }
+
+#[test]
+fn a_message_in_more_pieces_than_fit_at_once_is_one_chunk_all_the_same() {
+    for lines in [1, 7, 8, 9, 31, 32, 33, 200] {
+        let body = "x\n".repeat(lines);
+        let mut talk = Talk::new();
+        talk.begins_with(&envelope("a", 1), &body, options(&body), Bounds::NONE)
+            .unwrap();
+        let said = talk.says();
+        let (command, chunk) = said.split_once(" LAST\r\n").unwrap();
+        assert!(
+            command.ends_with(&format!("BDAT {}", lines * 3)),
+            "{command}"
+        );
+        assert_eq!(chunk, "x\r\n".repeat(lines));
+    }
+}
+
+#[test]
+fn what_goes_ahead_follows_one_that_does_not_alone() {
+    let mut talk = Talk::new();
+    let by_data = with(BODY, |options| options.chunking = Chunking::Never);
+    talk.begins_with(&envelope("a", 1), BODY, by_data, Bounds::NONE)
+        .unwrap();
+    talk.begins("b", Bounds::NONE).unwrap();
+    let refused = talk.begins("c", Bounds::NONE).unwrap_err();
+    assert_eq!(refused.kind, FailureKind::NotIdle);
+}
+
+#[test]
+fn a_message_that_was_given_is_not_taken_again() {
+    let mut talk = Talk::under_way(1);
+    talk.session.provide(b"again\r\n", true, talk.now);
+    let said = talk.says();
+    assert_eq!(said.matches("BDAT").count(), 1, "{said}");
+    assert!(!said.contains("again"), "{said}");
+}
+
+#[test]
+fn those_that_have_left_behind_a_421_are_told_its_text() {
+    let mut talk = Talk::under_way(2);
+    talk.says();
+    talk.hears("421 4.3.2 bye\r\n");
+    let (first, second) = (talk.failed(), talk.failed());
+    assert_eq!(first.kind, FailureKind::Refused);
+    assert_eq!(
+        (second.kind, second.outcome),
+        (FailureKind::Closed, Outcome::Ambiguous)
+    );
+    for reply in [first.reply, second.reply] {
+        assert_eq!(reply.unwrap().to_string(), "421 4.3.2 bye");
+    }
+}

@@ -685,3 +685,84 @@ fn nothing_that_is_printed_has_a_secret_in_it() {
     dialogue.hear("535 no\r\n");
     clean(format!("{:?}", dialogue.session));
 }
+
+#[test]
+fn a_session_in_debug_names_the_mechanism_and_nothing_of_it() {
+    let password = || Credentials::password("user", "pencil");
+    let token = || Credentials::token("user", "pencil");
+    for (mechanism, credentials, name) in [
+        ("PLAIN", password(), "Plain"),
+        ("LOGIN", password(), "Login"),
+        ("CRAM-MD5", password(), "CramMd5"),
+        ("SCRAM-SHA-1", password(), "Scram(Sha1)"),
+        ("SCRAM-SHA-256", password(), "Scram(Sha256)"),
+        ("OAUTHBEARER", token(), "OAuthBearer"),
+        ("XOAUTH2", token(), "XOAuth2"),
+        ("EXTERNAL", Credentials::external(), "External"),
+    ] {
+        let mut dialogue = Dialogue::offering(mechanism);
+        dialogue.begin(secure(credentials));
+        let shown = format!("{:?}", dialogue.session);
+        // Once as the mechanism's name, and once as the exchange.
+        let exchange = format!(", {name}");
+        assert!(shown.contains(&exchange), "{mechanism}: {shown}");
+    }
+    let binding = ChannelBinding::new(BindingKind::TlsExporter, *b"octets");
+    assert_eq!(format!("{binding:?}"), "ChannelBinding(tls-exporter)");
+    assert_eq!(binding.kind(), BindingKind::TlsExporter);
+    let binding = ChannelBinding::new(BindingKind::TlsServerEndPoint, *b"octets");
+    assert_eq!(
+        format!("{binding:?}"),
+        "ChannelBinding(tls-server-end-point)"
+    );
+    assert_eq!(binding.kind(), BindingKind::TlsServerEndPoint);
+}
+
+#[test]
+fn after_an_error_about_a_token_nothing_is_accepted_and_no_second_one_is_heard() {
+    for mechanism in ["XOAUTH2", "OAUTHBEARER"] {
+        let begun = || {
+            let mut dialogue = Dialogue::offering(mechanism);
+            dialogue.begin(secure(Credentials::token("user@example.com", "vF9dft4qmT")));
+            dialogue.say();
+            dialogue.challenge("expired");
+            dialogue.say();
+            dialogue
+        };
+        let mut dialogue = begun();
+        dialogue.hear("235 ok\r\n");
+        assert_eq!(
+            dialogue.failed(),
+            (FailureKind::Auth(AuthError::Early), false)
+        );
+        let mut dialogue = begun();
+        dialogue.challenge("expired again");
+        assert_eq!(dialogue.say(), "*\r\n");
+        dialogue.hear("535 no\r\n");
+        let failure = dialogue.result().unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Auth(AuthError::Challenge));
+        assert_eq!(failure.detail.as_deref(), Some("expired"), "{mechanism}");
+        // What was not said in a challenge is no detail.
+        let mut dialogue = Dialogue::offering(mechanism);
+        dialogue.begin(secure(Credentials::token("user", "token")));
+        dialogue.say();
+        dialogue.hear("535 no\r\n");
+        assert_eq!(dialogue.result().unwrap_err().detail, None);
+    }
+}
+
+#[test]
+fn a_derivation_that_nobody_waits_for_says_nothing() {
+    let mut dialogue = Dialogue::offering("SCRAM-SHA-256");
+    dialogue.session.derive(1_000, dialogue.now);
+    dialogue.begin(pencil());
+    dialogue.say();
+    dialogue.session.derive(1_000, dialogue.now);
+    assert_eq!(dialogue.say(), "");
+    dialogue.challenge(&format!("r={NONCE}x,s=QSXCR+Q6sek8bf92,i=4096"));
+    dialogue.session.cancel(dialogue.now);
+    assert!(!dialogue.session.needs_derivation());
+    dialogue.session.derive(5_000, dialogue.now);
+    assert_eq!(dialogue.say(), "");
+    assert_eq!(dialogue.failed(), (FailureKind::Cancelled, false));
+}

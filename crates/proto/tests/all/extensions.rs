@@ -353,3 +353,123 @@ fn tls_all_the_way_is_not_asked_for_in_clear_whatever_is_offered() {
     assert_eq!(said(&mut session, now), "");
     assert!(session.is_idle());
 }
+
+#[test]
+fn every_extension_is_written_as_it_was_read() {
+    let limits = Limits::DEFAULT;
+    for line in [
+        "PIPELINING",
+        "SIZE",
+        "SIZE 100",
+        "8BITMIME",
+        "ENHANCEDSTATUSCODES",
+        "SMTPUTF8",
+        "CHUNKING",
+        "BINARYMIME",
+        "DSN",
+        "REQUIRETLS",
+        "LIMITS",
+        "LIMITS MAILMAX=1",
+        "LIMITS MAILMAX=1 RCPTMAX=999999 RCPTDOMAINMAX=3",
+        "DELIVERBY",
+        "DELIVERBY 60",
+        "MT-PRIORITY",
+        "MT-PRIORITY STANAG4406",
+        "FUTURERELEASE",
+        "FUTURERELEASE 100",
+        "FUTURERELEASE 100 2030-01-01T00:00:00Z",
+        "AUTH PLAIN LOGIN",
+        "STARTTLS",
+        "X-OTHER",
+        "8X a b",
+    ] {
+        let reply = Reply::parse(format!("250-mx\r\n250 {line}\r\n").as_bytes()).unwrap();
+        let offered = Extensions::from_ehlo(&reply, &limits);
+        let shown: Vec<String> = offered.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, [line]);
+        let word = line.split(' ').next();
+        let keyword = offered.iter().next().map(|it| it.keyword());
+        assert_eq!(keyword, word);
+        let masked = offered.without(&[line.split(' ').next().unwrap().to_lowercase()]);
+        assert_eq!(masked.iter().count(), 0);
+    }
+}
+
+#[test]
+fn each_extension_is_offered_by_its_own_line_and_by_no_other() {
+    type Offers = fn(&Extensions) -> bool;
+    let all: [(&str, Offers); 15] = [
+        ("PIPELINING", Extensions::pipelining),
+        ("SIZE 9", |offered| offered.size().is_some()),
+        ("8BITMIME", Extensions::eight_bit_mime),
+        ("ENHANCEDSTATUSCODES", Extensions::enhanced_status_codes),
+        ("SMTPUTF8", Extensions::smtputf8),
+        ("CHUNKING", Extensions::chunking),
+        ("DSN", Extensions::dsn),
+        ("REQUIRETLS", Extensions::require_tls),
+        ("LIMITS RCPTMAX=1", |offered| {
+            offered.limits() != Default::default()
+        }),
+        ("DELIVERBY 7", |offered| offered.deliver_by() == Some(7)),
+        ("MT-PRIORITY", Extensions::mt_priority),
+        ("FUTURERELEASE", |offered| {
+            offered.future_release().is_some()
+        }),
+        ("AUTH PLAIN", |offered| !offered.auth().is_empty()),
+        ("STARTTLS", Extensions::starttls),
+        ("BINARYMIME", |offered| offered.binary_mime()),
+    ];
+    for (line, _) in all {
+        let reply = Reply::parse(format!("250-mx\r\n250 {line}\r\n").as_bytes()).unwrap();
+        let offered = Extensions::from_ehlo(&reply, &Limits::DEFAULT);
+        for (other, offers) in all {
+            // Without CHUNKING there is nothing to send binary mail data by.
+            let expected = line == other && line != "BINARYMIME";
+            assert_eq!(offers(&offered), expected, "{other} by {line}");
+        }
+        assert!(all.iter().all(|(_, offers)| !offers(&Extensions::none())));
+    }
+    let reply = Reply::parse(b"250-mx\r\n250-CHUNKING\r\n250 BINARYMIME\r\n").unwrap();
+    assert!(Extensions::from_ehlo(&reply, &Limits::DEFAULT).binary_mime());
+}
+
+#[test]
+fn what_is_no_number_of_an_extension_is_none() {
+    let offered = |line: &str| {
+        let reply = Reply::parse(format!("250-mx\r\n250 {line}\r\n").as_bytes()).unwrap();
+        Extensions::from_ehlo(&reply, &Limits::DEFAULT)
+    };
+    assert_eq!(offered("DELIVERBY 0").deliver_by(), Some(0));
+    assert_eq!(offered("DELIVERBY x").deliver_by(), Some(0));
+    assert_eq!(offered("DELIVERBY 1").deliver_by(), Some(1));
+    assert_eq!(offered("LIMITS RCPTMAX=1").limits().recipients, Some(1));
+    assert_eq!(
+        offered("LIMITS RCPTMAX=100000").limits().recipients,
+        Some(100_000)
+    );
+    assert_eq!(
+        offered("FUTURERELEASE x y")
+            .future_release()
+            .unwrap()
+            .interval(),
+        None
+    );
+    // Before RFC 2554 there was an equals sign.
+    assert_eq!(offered("AUTH=LOGIN plain").auth(), ["LOGIN", "PLAIN"]);
+    let longest = "A-_4567890123456789B";
+    assert_eq!(
+        offered(&format!("AUTH {longest} {longest}x")).auth(),
+        [longest]
+    );
+    for no_keyword in ["-X", "X_Y", "X=", "é", " SIZE"] {
+        assert_eq!(offered(no_keyword).iter().count(), 0, "{no_keyword:?}");
+    }
+    assert_eq!(
+        offered("X-Y a\x01\u{e9}")
+            .iter()
+            .next()
+            .unwrap()
+            .to_string(),
+        "X-Y a???"
+    );
+}

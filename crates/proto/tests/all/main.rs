@@ -18,6 +18,7 @@ mod follow;
 mod invariant;
 mod lmtp;
 mod names;
+mod observed;
 mod parameters;
 mod paths;
 mod reply;
