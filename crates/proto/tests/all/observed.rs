@@ -184,7 +184,7 @@ fn tls_that_breaks_ends_the_session_with_the_problem() {
     talk.completed();
     let problem = TlsProblem::Certificate(CertificateProblem::WrongName);
     talk.session.quit(Bounds::NONE, talk.now).unwrap();
-    talk.session.tls_failed(problem.clone(), talk.now);
+    talk.session.tls_failed(problem, talk.now);
     let failure = talk.session.take_result().unwrap().unwrap_err();
     assert_eq!(failure.kind, FailureKind::Tls(problem));
     assert_eq!(
