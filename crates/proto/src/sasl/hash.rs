@@ -1,6 +1,5 @@
 //! Keyed hashes, by name instead of by type.
 
-use core::fmt;
 use core::ops::Deref;
 
 use hmac::digest::{Digest as _, Key};
@@ -106,12 +105,6 @@ impl Keyed {
             Self::Sha1(mac) => sign!(mac),
             Self::Sha256(mac) => sign!(mac),
         }
-    }
-}
-
-impl fmt::Debug for Keyed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keyed")
     }
 }
 
