@@ -134,8 +134,9 @@ pub fn judge(case: &Case, mem: &Report, other: &Report, late: Duration) -> Agree
             () if is_near(case, other, late) => Some(MEETING),
             () => None,
         }
-    } else if said && mem.committed > other.committed && answers_late(case) {
-        Some(BEHIND)
+    } else if said {
+        // What the mailbox has can differ only where somebody was not waited for.
+        (other.intact && mem.committed > other.committed && answers_late(case)).then_some(BEHIND)
     } else {
         told_apart(case, [mem, other], in_step || long)
             .or_else(|| is_near(case, other, late).then_some(MEETING))
@@ -173,7 +174,10 @@ fn is_near(case: &Case, other: &Report, late: Duration) -> bool {
             .iter()
             .any(|case| {
                 let mem = run::mem::run_quick(case);
-                mem.claim == other.claim && mem.elapsed.abs_diff(other.elapsed) <= late + near * 2
+                mem.claim == other.claim
+                    && mem.committed == other.committed
+                    && mem.intact == other.intact
+                    && mem.elapsed.abs_diff(other.elapsed) <= late + near * 2
             })
     })
 }
@@ -226,7 +230,7 @@ fn told_apart(case: &Case, runs: [&Report; 2], in_step: bool) -> Option<&'static
         Some(MEETING)
     } else if any(is_end) && drips(case) {
         Some(LONGER_DECIDES)
-    } else if all(is_gone) && (one == two || all(in_the_data)) {
+    } else if all(is_gone) && (one == two || (one.0 != two.0 && all(in_the_data))) {
         Some(HANGING_UP)
     } else if all(is_gone) && any(|claim| claim.phase == Some(Phase::Connect)) && one.1 == two.1 {
         Some(OPENING)

@@ -6,7 +6,10 @@
     reason = "a test that can't be set up has to fail"
 )]
 
-use postbound_harness::{Matrix, matrix::Verdict, replay};
+use std::time::Duration;
+
+use postbound_harness::{Matrix, Report, matrix::Verdict, replay, run};
+use simnet::Plan;
 use simnet::net::Backend;
 
 fn holds_on(backend: Backend) {
@@ -49,4 +52,25 @@ fn every_cell_holds_on_turmoil() {
 #[test]
 fn every_cell_holds_on_loopback() {
     holds_on(Backend::Loopback);
+}
+
+/// What anybody could tell of a run.
+fn seen(report: &Report) -> (String, Duration, u64, usize) {
+    let claim = format!("{} {}", report.claim, report.claim.accepted);
+    (claim, report.elapsed, report.trace, report.committed)
+}
+
+#[test]
+fn no_fault_is_unreachable_each_makes_a_run_another_than_the_healthy_one() {
+    let mut idle = Vec::new();
+    for cell in Matrix::new(&[Backend::Mem]).cells() {
+        let mut healthy = cell.case.clone();
+        healthy.plan = Plan::healthy();
+        if seen(&run::mem::run(&cell.case)) == seen(&run::mem::run(&healthy)) {
+            idle.push(cell.to_string());
+        }
+    }
+    // A fragment shows in a single read and nowhere else: the network's own tests look at those.
+    let fragments = ["mem link/fragment", "mem link/fragment-replies"];
+    assert_eq!(idle, fragments, "they do nothing");
 }

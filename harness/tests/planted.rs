@@ -15,9 +15,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use postbound::sasl::Mechanism;
-use postbound::{Bounds, CancellationToken, Client, Connector, Error, Receipt, Security, Timeouts};
+use postbound::{
+    Bounds, CancellationToken, Client, Connector, Error, Outcome, Receipt, Security, Timeouts,
+};
 use postbound_harness::case::SECRET;
+use postbound_harness::differential::Agreement;
 use postbound_harness::guarantee::GUARANTEES;
+use postbound_harness::referee;
 use postbound_harness::run::mem::{self, Caller, TOLERANCE};
 use postbound_harness::{Case, Memory, Report};
 use simnet::net::mem::{Network, Stream};
@@ -367,6 +371,55 @@ fn planted_protocol_a_client_that_sends_mail_data_before_it_is_asked_to() {
         timed(send(&Case::default(), caller.connector)).await
     });
     assert_eq!(found, only("protocol"));
+}
+
+/// What the referee says if the other network's run is not mem's but this one.
+fn judged(line: &str, other: impl Fn(&mut Report)) -> Agreement {
+    let case = case(line);
+    let mem = mem::run(&case);
+    let mut report = mem.clone();
+    other(&mut report);
+    referee::judge(&case, &mem, &report, Duration::from_millis(20))
+}
+
+#[test]
+fn planted_referee_another_claim_another_mailbox_another_time() {
+    let differs = |agreement| matches!(agreement, Agreement::Differs(_));
+    for line in [
+        "timeout=2s -- v1",
+        "timeout=2s -- v1 | mail: stall",
+        "timeout=2s -- v1 | data-termination: commit; close",
+        "timeout=2s recipients=2 -- v1 | rcpt#1: reply 550 no",
+    ] {
+        assert_eq!(judged(line, |_| ()), Agreement::Same, "{line}");
+        for outcome in [Outcome::Accepted, Outcome::NotAccepted, Outcome::Ambiguous] {
+            let same = outcome == mem::run(&case(line)).claim.outcome;
+            let agreement = judged(line, |report| report.claim.outcome = outcome);
+            assert_eq!(differs(agreement), !same, "{line}: {outcome}");
+        }
+        let late = judged(line, |report| report.elapsed += Duration::from_secs(1));
+        assert!(differs(late), "{line}");
+        let copies = judged(line, |report| report.committed += 1);
+        assert!(differs(copies), "{line}");
+        let kind = judged(line, |report| report.claim.kind = "protocol");
+        assert!(differs(kind), "{line}");
+        let spoilt = judged(line, |report| report.intact = false);
+        assert!(differs(spoilt), "{line}");
+    }
+}
+
+#[test]
+fn planted_referee_a_limit_that_is_not_near_excuses_nothing() {
+    let timed_out = |report: &mut Report| {
+        let stalled = mem::run(&case("timeout=2s -- v1 | mail: stall"));
+        (report.claim, report.elapsed) = (stalled.claim, stalled.elapsed);
+        report.committed = stalled.committed;
+    };
+    // The reply comes 10 ms before the limit, or 500 ms.
+    let near = judged("timeout=2s -- v1 | mail: after 1985ms", timed_out);
+    assert!(matches!(near, Agreement::Tie(_)), "{near:?}");
+    let far = judged("timeout=2s -- v1 | mail: after 1500ms", timed_out);
+    assert!(matches!(far, Agreement::Differs(_)), "{far:?}");
 }
 
 #[test]

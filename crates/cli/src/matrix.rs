@@ -1,7 +1,7 @@
 //! `postbound matrix`: the fault matrix as a table, and as many random cases as one likes.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -250,6 +250,40 @@ fn summary(results: &Results) {
     }
 }
 
+/// Where how many faults struck on which network, and with which outcomes: of the sweeps, as the
+/// matrix has a table of its own.
+fn coverage(results: &Results) {
+    /// Kinds of fault, and runs by outcome.
+    type Covered<'a> = (BTreeSet<&'a str>, BTreeMap<&'a str, u64>);
+    let mut rows: BTreeMap<(&str, usize, &str), Covered<'_>> = BTreeMap::new();
+    for ((place, fault, outcome, network), count) in &results.coverage.places {
+        let at = place.parse().map_or(Phase::COUNT, Phase::index);
+        let row = rows.entry((network, at, place)).or_default();
+        row.0.insert(fault);
+        *row.1.entry(outcome).or_default() += count;
+    }
+    let mut table = Table::new();
+    let outcomes = ["accepted", "not accepted", "ambiguous"];
+    table.load_style(NOTHING).set_header(
+        ["network", "at", "kinds of fault"]
+            .into_iter()
+            .chain(outcomes),
+    );
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for ((network, _, place), (faults, counts)) in &rows {
+        let count = |outcome: &str| counts.get(outcome).copied().unwrap_or_default().to_string();
+        let cells = [
+            (*network).to_owned(),
+            (*place).to_owned(),
+            faults.len().to_string(),
+        ];
+        table.add_row(cells.into_iter().chain(outcomes.map(count)));
+    }
+    println!("What was covered, the matrix and the sweeps together:\n\n{table}\n");
+}
+
 /// What must happen sometimes, and how far it did.
 fn goals(results: &Results) {
     let coverage = &results.coverage;
@@ -263,6 +297,9 @@ fn goals(results: &Results) {
 
 fn end(arguments: &Arguments, results: &Results) -> Result<u8, Stop> {
     if !arguments.files.prints_json() {
+        if !results.sweeps.is_empty() {
+            coverage(results);
+        }
         goals(results);
     }
     for goal in results.missed() {
