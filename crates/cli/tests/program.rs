@@ -56,6 +56,32 @@ fn the_exit_code_tells_phase_and_outcome_apart() {
 }
 
 #[test]
+fn the_exit_code_tells_the_ends_that_come_with_more_than_one_message_or_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = message(folder.path());
+    let server = Server::start(&["mail: reply 451 4.3.0 later"], &[]);
+    let other = ["--server", &server.address, "--from", "a@example.net"];
+    let other = [&other[..], &["--to", "b@example.org"]].concat();
+    for (arguments, code, says) in [
+        // Of many messages some were not taken.
+        (
+            [&["send", folder.path().to_str().unwrap()], &other[..]].concat(),
+            4,
+            "1 not accepted",
+        ),
+        // TLS is wanted and not there.
+        (
+            server.send(&message, &["--tls", "starttls"]),
+            29,
+            "STARTTLS",
+        ),
+    ] {
+        let (exit, text) = said(&run(&arguments));
+        assert!(exit == code && text.contains(says), "{exit}: {text}");
+    }
+}
+
+#[test]
 fn nobody_listening_is_a_dial_that_failed() {
     let server = Server::start(&["connect: refuse"], &[]);
     let folder = tempfile::tempdir().unwrap();
