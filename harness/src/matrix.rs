@@ -1,6 +1,8 @@
 //! The fault matrix: every phase, every fault that it can have, every backend that can do it.
 
 use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use postbound::sasl::Mechanism;
@@ -12,6 +14,9 @@ use simnet::plan::vocabulary::{NamedFault, chunk_faults, faults, link_faults, pr
 use crate::case::Case;
 use crate::report::{Report, Violation};
 use crate::run;
+
+/// Cells on real sockets that run at once.
+const AT_ONCE: usize = 8;
 
 /// One cell: a fault at a place on a backend.
 #[derive(Clone, Debug)]
@@ -158,6 +163,35 @@ impl Matrix {
             row(None, Setting::with(Security::None), link_faults(scale));
         }
         Self { cells }
+    }
+
+    /// Runs every cell and tells of each in order. Those on real sockets run many at once, as most of
+    /// their time is waiting.
+    ///
+    /// # Panics
+    /// If a cell does.
+    pub fn run(&self, mut each: impl FnMut(&Cell, Verdict)) {
+        let slots: Vec<OnceLock<Verdict>> = self.cells.iter().map(|_| OnceLock::new()).collect();
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(|| {
+                    loop {
+                        let place = next.fetch_add(1, Ordering::Relaxed);
+                        let (Some(cell), Some(slot)) = (self.cells.get(place), slots.get(place))
+                        else {
+                            break;
+                        };
+                        if cell.backend == Backend::Loopback {
+                            let _ = slot.set(cell.run());
+                        }
+                    }
+                });
+            }
+        });
+        for (cell, slot) in self.cells.iter().zip(slots) {
+            each(cell, slot.into_inner().unwrap_or_else(|| cell.run()));
+        }
     }
 
     /// The cells, by backend and phase.

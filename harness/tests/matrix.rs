@@ -14,22 +14,20 @@ use simnet::net::Backend;
 
 fn holds_on(backend: Backend) {
     let (mut held, mut skipped, mut broken) = (0, 0, Vec::new());
-    for cell in Matrix::new(&[backend]).cells() {
-        match cell.run() {
-            Verdict::Holds(_) => held += 1,
-            Verdict::Skipped(_) => skipped += 1,
-            Verdict::Broken(report, violations) => {
-                let lines: Vec<_> = violations.iter().map(ToString::to_string).collect();
-                broken.push(format!(
-                    "{cell}: {}\n  replay: {}\n{}",
-                    lines.join("; "),
-                    replay::line_on(backend, &cell.case),
-                    report.events
-                ));
-            }
-            other => broken.push(format!("{cell}: a verdict without a meaning: {other:?}")),
+    Matrix::new(&[backend]).run(|cell, verdict| match verdict {
+        Verdict::Holds(_) => held += 1,
+        Verdict::Skipped(_) => skipped += 1,
+        Verdict::Broken(report, violations) => {
+            let lines: Vec<_> = violations.iter().map(ToString::to_string).collect();
+            broken.push(format!(
+                "{cell}: {}\n  replay: {}\n{}",
+                lines.join("; "),
+                replay::line_on(backend, &cell.case),
+                report.events
+            ));
         }
-    }
+        other => broken.push(format!("{cell}: a verdict without a meaning: {other:?}")),
+    });
     assert!(
         broken.is_empty(),
         "{} cells are broken:\n{}",

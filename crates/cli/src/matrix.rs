@@ -75,8 +75,7 @@ pub(crate) fn matrix(backends: &[Backend], each: impl Fn(&Cell, &Verdict)) -> Sh
     let bar = bar(matrix.cells().len() as u64, "cells");
     let mut rows: BTreeMap<(Backend, usize), (&'static str, Row)> = BTreeMap::new();
     let (mut broken, mut held, mut skipped) = (Vec::new(), 0, BTreeMap::new());
-    for cell in matrix.cells() {
-        let verdict = cell.run();
+    matrix.run(|cell, verdict| {
         each(cell, &verdict);
         let place = cell.phase.map_or(Phase::COUNT, Phase::index);
         let (_, row) = rows
@@ -114,7 +113,7 @@ pub(crate) fn matrix(backends: &[Backend], each: impl Fn(&Cell, &Verdict)) -> Sh
             _ => {}
         }
         bar.inc(1);
-    }
+    });
     bar.finish_and_clear();
     let mut table = Table::new();
     table.load_style(NOTHING).set_header([
