@@ -21,15 +21,16 @@ fn dial(c: &mut Criterion) {
     let sink = Sink::start_from(env!("CARGO_BIN_EXE_postbound-benches")).expect("a sink");
     let mut group = c.benchmark_group("dial to first acceptance");
     group.sample_size(20);
-    for (name, security) in [
-        ("in clear", Security::None),
-        ("STARTTLS", Security::StartTls),
+    for (name, security, port) in [
+        ("in clear", Security::None, sink.port()),
+        ("STARTTLS", Security::StartTls, sink.port()),
+        ("implicit TLS", Security::Implicit, sink.tls_port()),
     ] {
         for auth in [false, true] {
             if auth && security == Security::None {
                 continue; // The policy refuses PLAIN in clear, as it should.
             }
-            let dial = Dial::new(sink.port(), security, auth).expect("a client");
+            let dial = Dial::new(port, security, auth).expect("a client");
             let name = if auth {
                 format!("{name}, AUTH PLAIN")
             } else {

@@ -11,19 +11,14 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use postbound_benches::contest::Entrant;
+use postbound_benches::peers::smtp_source;
 use postbound_benches::sink::Sink;
 
 fn messages(c: &mut Criterion) {
     let sink = Sink::start_from(env!("CARGO_BIN_EXE_postbound-benches")).expect("a sink");
-    let shapes = [
-        (1, 1 << 10),
-        (10, 1 << 10),
-        (100, 1 << 10),
-        (1, 1 << 16),
-        (10, 1 << 16),
-        (1, 10 << 20),
-    ];
-    for (recipients, octets) in shapes {
+    let sizes = [1 << 10, 1 << 16, 10 << 20];
+    let shapes = sizes.map(|octets| [1, 10, 100].map(|recipients| (recipients, octets)));
+    for (recipients, octets) in shapes.into_iter().flatten() {
         let mut group = c.benchmark_group(format!("{octets} octets, {recipients} recipients"));
         group.throughput(Throughput::Bytes(octets as u64));
         group
@@ -40,6 +35,18 @@ fn messages(c: &mut Criterion) {
                     let messages = usize::try_from(messages).unwrap_or(usize::MAX);
                     let begun = Instant::now();
                     round(messages).expect("accepted");
+                    begun.elapsed()
+                });
+            });
+        }
+        // Where it is installed; its start and its dial are shared among the messages of a sample.
+        if smtp_source(sink.port(), 1, 1024, 1).is_ok_and(|status| status.success()) {
+            group.bench_function(BenchmarkId::from_parameter("smtp-source"), |b| {
+                b.iter_custom(|messages| {
+                    let messages = usize::try_from(messages).unwrap_or(usize::MAX);
+                    let begun = Instant::now();
+                    let status = smtp_source(sink.port(), recipients, octets, messages);
+                    assert!(status.is_ok_and(|status| status.success()));
                     begun.elapsed()
                 });
             });

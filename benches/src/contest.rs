@@ -36,8 +36,14 @@ pub enum Entrant {
     SingleAlone,
     /// The same as the server likes it best: with CHUNKING where the client has it.
     SingleBest,
+    /// By CHUNKING without PIPELINING.
+    SingleChunked,
     /// `send_all` over one connection, without CHUNKING.
     Many,
+    /// The same without PIPELINING.
+    ManyAlone,
+    /// By CHUNKING without PIPELINING.
+    ManyChunked,
     /// `send_all` over one connection, as the server likes it best.
     ManyBest,
     /// lettre on tokio.
@@ -67,12 +73,15 @@ pub const WINDOW: usize = 25;
 
 impl Entrant {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Single,
         Self::SingleGuarded,
         Self::SingleAlone,
+        Self::SingleChunked,
         Self::SingleBest,
         Self::Many,
+        Self::ManyAlone,
+        Self::ManyChunked,
         Self::ManyBest,
         Self::Lettre,
         Self::LettreBlocking,
@@ -100,8 +109,11 @@ impl Entrant {
             Self::Single => "send",
             Self::SingleGuarded => "send-guarded",
             Self::SingleAlone => "send-without-pipelining",
+            Self::SingleChunked => "send-chunking-only",
             Self::SingleBest => "send-best",
             Self::Many => "send_all",
+            Self::ManyAlone => "send_all-without-pipelining",
+            Self::ManyChunked => "send_all-chunking-only",
             Self::ManyBest => "send_all-best",
             Self::Lettre => "lettre",
             Self::LettreBlocking => "lettre-blocking",
@@ -122,19 +134,19 @@ impl Entrant {
     /// Its own.
     pub fn enter(self, port: u16, recipients: usize, octets: usize) -> Result<Round, Failure> {
         let message = message(octets);
-        let plain = ["CHUNKING"];
+        let (plain, alone, none) = (["CHUNKING"], ["PIPELINING"], ["CHUNKING", "PIPELINING"]);
         let phases = ours::Guarded::Phases;
         match self {
             Self::Single => ours::single(port, recipients, &message, &plain, phases),
             Self::SingleGuarded => {
                 ours::single(port, recipients, &message, &plain, ours::Guarded::All)
             }
-            Self::SingleAlone => {
-                let none = ["CHUNKING", "PIPELINING"];
-                ours::single(port, recipients, &message, &none, phases)
-            }
+            Self::SingleAlone => ours::single(port, recipients, &message, &none, phases),
+            Self::SingleChunked => ours::single(port, recipients, &message, &alone, phases),
             Self::SingleBest => ours::single(port, recipients, &message, &[], phases),
             Self::Many => ours::send_all(port, recipients, &message, &plain),
+            Self::ManyAlone => ours::send_all(port, recipients, &message, &none),
+            Self::ManyChunked => ours::send_all(port, recipients, &message, &alone),
             Self::ManyBest => ours::send_all(port, recipients, &message, &[]),
             Self::Lettre => peers::lettre(port, recipients, &message),
             Self::LettreBlocking => peers::lettre_blocking(port, recipients, &message),

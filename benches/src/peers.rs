@@ -136,3 +136,21 @@ pub fn async_smtp(port: u16, recipients: usize, message: &[u8]) -> Result<Round,
         })
     }))
 }
+
+/// Postfix's own load generator: messages over one connection, with its start and its dial.
+///
+/// # Errors
+/// If it is not installed.
+pub fn smtp_source(
+    port: u16,
+    recipients: usize,
+    octets: usize,
+    messages: usize,
+) -> std::io::Result<std::process::ExitStatus> {
+    std::process::Command::new("smtp-source")
+        .args(["-d", "-s", "1", "-f", FROM])
+        .args(["-t", &recipient(1), "-r", &recipients.to_string()])
+        .args(["-l", &octets.to_string(), "-m", &messages.to_string()])
+        .arg(format!("127.0.0.1:{port}"))
+        .status()
+}

@@ -1,9 +1,9 @@
 //! Messages a second, beside the peers and the limits.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::contest::{Entrant, Rates, median, race};
+use crate::peers::smtp_source;
 use crate::rows::{Bench, Results};
 use crate::table::{Row, Target};
 use crate::why::*;
@@ -147,16 +147,7 @@ impl Bench {
     fn smtp_source(&self) -> Result<Option<f64>, Failure> {
         let run = |messages: usize| {
             let begun = Instant::now();
-            let status = Command::new("smtp-source")
-                .args(["-d", "-s", "1", "-l", "1024", "-m", &messages.to_string()])
-                .args([
-                    "-f",
-                    "sender@client.example",
-                    "-t",
-                    "recipient1@sink.example",
-                ])
-                .arg(format!("127.0.0.1:{}", self.sink.port()))
-                .status();
+            let status = smtp_source(self.sink.port(), 1, 1024, messages);
             (status, begun.elapsed().as_secs_f64())
         };
         let mut rates = Vec::new();

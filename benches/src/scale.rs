@@ -1,11 +1,14 @@
 //! How cost grows: the exponent of a straight line through the logarithms.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
-use postbound::{Bounds, Client, Connection, Message};
+use postbound::{Bounds, Client, Connection, Connector, Envelope, Message, Receipt};
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
-use crate::canned::{Canned, Stream};
+use crate::canned::{Canned, Silent, Stream};
 use crate::contest::{median, message};
 use crate::count::{Meter, measured};
 use crate::ours::envelope;
@@ -48,16 +51,23 @@ impl Growth {
     }
 }
 
-/// A runtime whose clock stands still, and a connection to the server in memory.
-fn connect() -> Result<(tokio::runtime::Runtime, Connection<Stream>), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+/// A runtime whose clock stands still.
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
-        .build()?;
-    let client = Client::builder("canned.example", 25)
-        .connector(Canned)
-        .build()?;
-    let connection = runtime.block_on(client.connect(Bounds::none()))?;
+        .build()
+}
+
+fn client<C: Connector>(connector: C) -> Result<Client<C>, Failure> {
+    let client = Client::builder("canned.example", 25);
+    Ok(client.connector(connector).build()?)
+}
+
+/// The runtime, and a connection to the server in memory.
+fn connect() -> Result<(Runtime, Connection<Stream>), Failure> {
+    let runtime = runtime()?;
+    let connection = runtime.block_on(client(Canned)?.connect(Bounds::none()))?;
     Ok((runtime, connection))
 }
 
@@ -66,11 +76,15 @@ fn connect() -> Result<(tokio::runtime::Runtime, Connection<Stream>), Failure> {
 /// # Errors
 /// If a message is not accepted.
 pub fn all(meter: Meter) -> Result<Vec<Growth>, Failure> {
+    let [time, heap] = waiting(meter)?;
     Ok(vec![
         recipients()?,
         octets()?,
         heap_of_octets(meter)?,
         connections(meter)?,
+        active()?,
+        heap,
+        time,
     ])
 }
 
@@ -89,6 +103,16 @@ fn seconds(mut send: impl FnMut() -> Result<(), Failure>) -> Result<f64, Failure
 /// Microseconds of a message over a connection of its own.
 fn message_micros(recipients: usize, octets: usize) -> Result<f64, Failure> {
     let (runtime, mut connection) = connect()?;
+    micros(&runtime, &mut connection, recipients, octets)
+}
+
+/// Microseconds of a message, with whatever else this runtime has.
+fn micros(
+    runtime: &Runtime,
+    connection: &mut Connection<Stream>,
+    recipients: usize,
+    octets: usize,
+) -> Result<f64, Failure> {
     let (envelope, message) = (envelope(recipients)?, message(octets));
     let time = seconds(|| {
         runtime.block_on(async {
@@ -147,13 +171,7 @@ fn heap_of_octets(meter: Meter) -> Result<Growth, Failure> {
 }
 
 fn connections(meter: Meter) -> Result<Growth, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()?;
-    let client = Client::builder("canned.example", 25)
-        .connector(Canned)
-        .build()?;
+    let (runtime, client) = (runtime()?, client(Canned)?);
     let mut points = Vec::new();
     for count in [1, 10, 100, 1_000, 10_000] {
         let mut held = Vec::with_capacity(count);
@@ -172,6 +190,88 @@ fn connections(meter: Meter) -> Result<Growth, Failure> {
         "octets",
         points,
     ))
+}
+
+/// Sends one message in a task of its own, and gives the connection back.
+fn send_in(
+    tasks: &mut JoinSet<Result<Connection<Stream>, postbound::Error>>,
+    runtime: &Runtime,
+    mut connection: Connection<Stream>,
+    what: &Arc<(Envelope, Vec<u8>)>,
+) {
+    let what = Arc::clone(what);
+    let send = async move {
+        let (envelope, message) = &*what;
+        let transaction = connection.transaction(envelope)?;
+        let _: Receipt = transaction.send(message, Bounds::none()).await?;
+        Ok(connection)
+    };
+    tasks.spawn_on(send, runtime.handle());
+}
+
+/// A message over each of so many connections, all of them at once in one thread.
+fn active() -> Result<Growth, Failure> {
+    let (runtime, client) = (runtime()?, client(Canned)?);
+    let what = Arc::new((envelope(1)?, message(1024)));
+    let mut points = Vec::new();
+    for count in [1, 10, 100, 1_000] {
+        let mut connections = Vec::with_capacity(count);
+        for _ in 0..count {
+            connections.push(runtime.block_on(client.connect(Bounds::none()))?);
+        }
+        let time = seconds(|| {
+            let mut tasks = JoinSet::new();
+            for connection in connections.drain(..) {
+                send_in(&mut tasks, &runtime, connection, &what);
+            }
+            for ended in runtime.block_on(tasks.join_all()) {
+                connections.push(ended?);
+            }
+            Ok(())
+        })?;
+        points.push((count as f64, time * 1e6));
+    }
+    let name = "time of one message each, by connections that send at once";
+    Ok(Growth::new(name, "µs", points))
+}
+
+/// What calls that wait cost, each with its one timer: the time of a message beside them, and their
+/// heap.
+fn waiting(meter: Meter) -> Result<[Growth; 2], Failure> {
+    let what = Arc::new((envelope(1)?, message(1024)));
+    let (mut times, mut heaps) = (Vec::new(), Vec::new());
+    for count in [1, 10, 100, 1_000, 10_000] {
+        let (runtime, mut connection) = connect()?;
+        let silent = client(Silent)?;
+        let mut connections = Vec::with_capacity(count);
+        for _ in 0..count {
+            connections.push(runtime.block_on(silent.connect(Bounds::none()))?);
+        }
+        let mut tasks = JoinSet::new();
+        let ((), counted) = measured(meter, || {
+            for connection in connections.drain(..) {
+                send_in(&mut tasks, &runtime, connection, &what);
+            }
+            runtime.block_on(async {
+                // Long enough for each of them to come to its wait.
+                for _ in 0..count {
+                    tokio::task::yield_now().await;
+                }
+            });
+        });
+        heaps.push((count as f64, counted.left as f64));
+        let micros = micros(&runtime, &mut connection, 1, 1024)?;
+        times.push((count as f64, micros));
+        if tasks.try_join_next().is_some() {
+            return Err("a call that should wait has ended".into());
+        }
+    }
+    let time = "a message's time by calls that wait beside it";
+    let heap = "heap by calls that wait, each with its one timer";
+    Ok([
+        Growth::new(time, "µs", times),
+        Growth::new(heap, "octets", heaps),
+    ])
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ const READ: usize = 256 * 1024;
 pub struct Sink {
     child: Child,
     port: u16,
+    tls_port: u16,
 }
 
 impl Sink {
@@ -47,14 +48,28 @@ impl Sink {
         if let Some(out) = child.stdout.as_mut() {
             BufReader::new(out).read_line(&mut line)?;
         }
-        let port = line.trim().parse().map_err(io::Error::other)?;
-        Ok(Self { child, port })
+        let mut ports = line.split_ascii_whitespace().map(str::parse);
+        let mut port = || match ports.next() {
+            Some(port) => port.map_err(io::Error::other),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        };
+        Ok(Self {
+            child,
+            port: port()?,
+            tls_port: port()?,
+        })
     }
 
     /// Where it listens, on 127.0.0.1.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where it listens for TLS from the first octet.
+    #[must_use]
+    pub const fn tls_port(&self) -> u16 {
+        self.tls_port
     }
 
     /// How often it has answered something so far.
@@ -107,21 +122,28 @@ impl Drop for Sink {
 /// # Errors
 /// If there is no port to be had.
 pub fn run(tls: Arc<ServerConfig>) -> io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    writeln!(io::stdout(), "{}", listener.local_addr()?.port())?;
+    let clear = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let encrypted = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let (port, tls_port) = (clear.local_addr()?.port(), encrypted.local_addr()?.port());
+    writeln!(io::stdout(), "{port} {tls_port}")?;
     let turns = Arc::new(AtomicU64::new(0));
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let (tls, turns) = (Arc::clone(&tls), Arc::clone(&turns));
-            let spawned = std::thread::Builder::new()
-                .stack_size(64 * 1024)
-                .spawn(move || serve(stream, &tls, &turns));
-            if spawned.is_err() {
-                return;
-            }
-        }
-    });
+    for (listener, implicit) in [(clear, false), (encrypted, true)] {
+        let (tls, turns) = (Arc::clone(&tls), Arc::clone(&turns));
+        std::thread::spawn(move || listen(&listener, implicit, &tls, &turns));
+    }
     io::copy(&mut io::stdin(), &mut io::sink()).map(|_| ())
+}
+
+fn listen(listener: &TcpListener, implicit: bool, tls: &Arc<ServerConfig>, turns: &Arc<AtomicU64>) {
+    for stream in listener.incoming().flatten() {
+        let (tls, turns) = (Arc::clone(tls), Arc::clone(turns));
+        let spawned = std::thread::Builder::new()
+            .stack_size(64 * 1024)
+            .spawn(move || serve(stream, implicit, &tls, &turns));
+        if spawned.is_err() {
+            return;
+        }
+    }
 }
 
 /// A connection whose turns are counted.
@@ -151,19 +173,31 @@ impl Write for Counted<'_> {
     }
 }
 
-fn serve(stream: TcpStream, tls: &Arc<ServerConfig>, turns: &AtomicU64) -> io::Result<()> {
+fn serve(
+    stream: TcpStream,
+    implicit: bool,
+    tls: &Arc<ServerConfig>,
+    turns: &AtomicU64,
+) -> io::Result<()> {
+    const GREETING: &[u8] = b"220 sink.example\r\n";
     stream.set_nodelay(true)?;
     let mut stream = Counted {
         stream,
         has_read: false,
         turns,
     };
-    stream.write_all(b"220 sink.example\r\n")?;
-    if Dialogue::new(turns, false).drive(&mut stream)? {
-        let connection = ServerConnection::new(Arc::clone(tls)).map_err(io::Error::other)?;
-        let mut stream = StreamOwned::new(connection, stream);
-        Dialogue::new(turns, true).drive(&mut stream)?;
+    if !implicit {
+        stream.write_all(GREETING)?;
+        if !Dialogue::new(turns, false).drive(&mut stream)? {
+            return Ok(());
+        }
     }
+    let connection = ServerConnection::new(Arc::clone(tls)).map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(connection, stream);
+    if implicit {
+        stream.write_all(GREETING)?;
+    }
+    Dialogue::new(turns, true).drive(&mut stream)?;
     Ok(())
 }
 

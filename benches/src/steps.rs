@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use cpu_time::ThreadTime;
 use tokio_util::sync::CancellationToken;
 
-use crate::guard::{Guard, Wait};
+use crate::guard::{Guard, Tokens, Wait};
 
 /// How a step is guarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +119,7 @@ impl Wait for Steps {
 pub async fn take(technique: Technique, steps: u32, pending: bool) {
     let deadline = tokio::time::Instant::now().into_std() + LIMIT;
     let token = CancellationToken::new();
-    let mut guard = Guard::new(vec![token.clone()]);
+    let mut guard = Guard::new(Tokens::from([token.clone()]));
     match technique {
         Technique::GuardCall => {
             for _ in 0..steps / CALL {

@@ -91,7 +91,7 @@ impl<C: Connector> Client<C> {
         let dialled = *connection.timings();
         let settings = Settings::new(self.options());
         let result = connection
-            .send_with(guard, envelope, message, settings, bounds)
+            .send_with(guard, envelope, message, settings, bounds, clock::now())
             .await;
         match result {
             Ok(mut receipt) => {

@@ -265,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Whether the connection is encrypted and its peer verified, and what can be bound to.
     fn channel(&self, only: Option<BindingKind>) -> (bool, Vec<ChannelBinding>) {
         // Whoever is at the other end of an unverified connection is a listener, too.
-        let secure = self.tls().is_some_and(TlsFacts::is_verified);
+        let secure = self.tls().is_some_and(|tls| tls.is_verified());
         let bindings = self.tls().into_iter().flat_map(TlsFacts::bindings);
         let wanted = |binding: &ChannelBinding| only.is_none_or(|kind| binding.kind() == kind);
         (secure, bindings.filter(wanted).collect())

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::guard::Tokens;
 
 /// The bounds of one call: an overall deadline, cancellation, or both.
 ///
@@ -34,7 +35,7 @@ use crate::clock;
 pub struct Bounds {
     within: Option<Duration>,
     until: Option<Instant>,
-    tokens: Vec<CancellationToken>,
+    tokens: Tokens,
     reserve: Duration,
     linger: Duration,
 }
@@ -82,9 +83,14 @@ impl Bounds {
     }
 
     /// The call starts now.
-    pub(crate) fn start(self) -> (proto::Bounds, Vec<CancellationToken>) {
+    pub(crate) fn start(self) -> (proto::Bounds, Tokens) {
+        self.start_at(clock::now())
+    }
+
+    /// The call has started at this instant.
+    pub(crate) fn start_at(self, now: Instant) -> (proto::Bounds, Tokens) {
         let mut bounds = proto::Bounds::NONE;
-        let within = self.within.and_then(|d| clock::now().checked_add(d));
+        let within = self.within.and_then(|d| now.checked_add(d));
         bounds.deadline = match (within, self.until) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),

@@ -355,11 +355,11 @@ impl<C: Connector> Client<C> {
             limits: &config.limits,
             bounds,
         };
-        let (stream, facts) = if security == Security::Implicit {
+        let stream = if security == Security::Implicit {
             let (spent, result) = handshake.run(guard, dialled.stream).await;
             timings.add(Phase::TlsHandshake, spent);
             match result {
-                Ok((stream, facts)) => (stream, Some(facts)),
+                Ok(stream) => stream,
                 Err((failure, cause)) => {
                     let context = error::Context {
                         endpoint: endpoint.to_string(),
@@ -373,7 +373,7 @@ impl<C: Connector> Client<C> {
                 }
             }
         } else {
-            (Transport::Plain(dialled.stream), None)
+            Transport::Plain(dialled.stream)
         };
         let mut config = config.clone();
         config.security = security;
@@ -382,10 +382,9 @@ impl<C: Connector> Client<C> {
         let session = Session::open(config, bounds, clock::now());
         let mut connection = Connection::new(
             stream,
-            facts,
             session,
             self.options(),
-            endpoint.to_string(),
+            endpoint.to_string().into(),
             dialled.address,
         );
         connection.add_dialled(&timings);

@@ -4,6 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -33,11 +34,10 @@ use proto::sasl::Mechanism;
 #[derive(Debug)]
 pub struct Connection<S> {
     stream: Option<Transport<S>>,
-    tls: Option<TlsFacts>,
     session: Session,
     /// How the client sends what nothing else is said of.
     options: TransactionOptions,
-    endpoint: String,
+    endpoint: Arc<str>,
     address: SocketAddr,
     dialled: Timings,
     opened: Instant,
@@ -63,15 +63,13 @@ impl<S> Drop for InFlight<'_, S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) fn new(
         stream: Transport<S>,
-        tls: Option<TlsFacts>,
         session: Session,
         options: TransactionOptions,
-        endpoint: String,
+        endpoint: Arc<str>,
         address: SocketAddr,
     ) -> Self {
         Self {
             stream: Some(stream),
-            tls,
             session,
             options,
             endpoint,
@@ -102,16 +100,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         &self.endpoint
     }
 
+    /// The same, to be kept.
+    pub(crate) fn named(&self) -> Arc<str> {
+        Arc::clone(&self.endpoint)
+    }
+
     /// The address that is connected.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What is known of the connection's TLS; `None` if it is in clear.
+    /// What is known of the connection's TLS; `None` if it is in clear or closed.
     #[must_use]
-    pub fn tls(&self) -> Option<&TlsFacts> {
-        self.tls.as_ref()
+    pub fn tls(&self) -> Option<TlsFacts<'_>> {
+        self.stream.as_ref()?.tls()
     }
 
     /// The mechanism by which the server has accepted who the client is.
@@ -309,9 +312,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (spent, result) = handshake.run(guard, stream).await;
         self.dialled.add(Phase::TlsHandshake, spent);
         match result {
-            Ok((stream, facts)) => {
+            Ok(stream) => {
                 self.stream = Some(stream);
-                self.tls = Some(facts);
                 self.session.upgraded(clock::now());
                 Ok(())
             }
@@ -347,7 +349,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         guard: &mut Guard,
         payload: &mut Payload<'_>,
     ) -> Result<Completed, Error> {
-        self.run_with(guard, payload, &mut Nobody).await
+        let started = clock::now();
+        self.run_with(guard, payload, &mut Nobody, started).await
     }
 
     /// The same, with messages behind it.
@@ -356,8 +359,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         guard: &mut Guard,
         payload: &mut Payload<'_>,
         behind: &mut dyn Behind,
+        started: Instant,
     ) -> Result<Completed, Error> {
-        let started = clock::now();
         // It may have come in one read with the one before it.
         if let Some(result) = self.session.take_result() {
             if !self.session.is_usable() {
@@ -411,7 +414,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         started: Instant,
     ) -> Error {
         let context = error::Context {
-            endpoint: self.endpoint.clone(),
+            endpoint: self.endpoint.to_string(),
             address: Some(self.address),
             elapsed: clock::now().saturating_duration_since(started),
             timings: failure.timings,
@@ -428,7 +431,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn not_idle(&self, phase: Phase) -> Error {
         let context = error::Context {
-            endpoint: self.endpoint.clone(),
+            endpoint: self.endpoint.to_string(),
             address: Some(self.address),
             elapsed: Duration::ZERO,
             ..error::Context::default()

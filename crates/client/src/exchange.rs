@@ -152,6 +152,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, '_, S> {
         let _ = pin!(tokio::task::yield_now()).poll(cx);
     }
 
+    /// Has what was written leave. There is nothing to be written behind it.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.unflushed || self.session.is_over() {
+            return Poll::Pending;
+        }
+        match self.stream.poll_flush(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) => {
+                self.unflushed = false;
+                Poll::Pending
+            }
+            Poll::Ready(Err(error)) => self.write_failed(error, cx),
+        }
+    }
+
     fn poll_source(&mut self, place: usize, cx: &mut Context<'_>) -> Poll<()> {
         if place > 0 {
             match self.behind.octets(place) {
@@ -217,30 +232,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
         }
         let mut slices = [IoSlice::new(&[]); SLICES];
         let chunk = self.payload.message.chunk();
-        let count = match self.session.wants_write() {
-            true => self.session.transmit(chunk, &mut slices, clock::now()),
-            false => 0,
-        };
+        if !self.session.wants_write() {
+            return self.poll_flush(cx);
+        }
+        let now = clock::now();
+        let count = self.session.transmit(chunk, &mut slices, now);
         let slices = slices.get(..count).unwrap_or_default();
         if slices.is_empty() {
-            if !self.unflushed || self.session.is_over() {
-                return Poll::Pending;
-            }
-            return match self.stream.poll_flush(cx) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Ok(())) => {
-                    self.unflushed = false;
-                    Poll::Ready(())
-                }
-                Poll::Ready(Err(error)) => self.write_failed(error, cx),
-            };
+            return self.poll_flush(cx);
         }
         match self.stream.poll_send(cx, slices) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0)) => return self.write_failed(io::ErrorKind::WriteZero.into(), cx),
             Poll::Ready(Ok(taken)) => {
                 self.unflushed = true;
-                self.session.transmitted(taken, chunk, clock::now());
+                self.session.transmitted(taken, chunk, now);
                 let octets = self.session.mail_data_octets();
                 if let Some(report) = &mut self.payload.on_progress
                     && octets > self.payload.octets

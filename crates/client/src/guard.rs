@@ -2,9 +2,10 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use smallvec::SmallVec;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -32,23 +33,55 @@ pub(crate) trait Wait {
 /// Turns without waiting before other tasks are let in.
 const ROUNDS: usize = 32;
 
+/// The tokens of one call: hardly ever more than one.
+pub(crate) type Tokens = SmallVec<[CancellationToken; 1]>;
+
+/// A task, known by where its waker points to; nothing else can lie there as long as a clone is kept.
+/// The clone itself need not look the same: `Waker::will_wake` says no to some runtimes' own.
+#[derive(Debug)]
+struct Task {
+    at: (usize, usize),
+    _kept: Waker,
+}
+
+impl Task {
+    fn of(cx: &Context<'_>) -> Self {
+        Self {
+            at: Self::at(cx),
+            _kept: cx.waker().clone(),
+        }
+    }
+
+    fn is_of(&self, cx: &Context<'_>) -> bool {
+        self.at == Self::at(cx)
+    }
+
+    fn at(cx: &Context<'_>) -> (usize, usize) {
+        let waker = cx.waker();
+        let behaviour: *const _ = waker.vtable();
+        (waker.data().addr(), behaviour.addr())
+    }
+}
+
 /// Deadline and cancellation of one call, kept across all its steps.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    tokens: Vec<Pin<Box<WaitForCancellationFutureOwned>>>,
+    tokens: Tokens,
     cancelled: bool,
+    /// What wakes the call: made at its first wait, and asked again only for another task.
+    watches: SmallVec<[Pin<Box<WaitForCancellationFutureOwned>>; 1]>,
     sleep: Option<Pin<Box<Sleep>>>,
+    woken: Option<Task>,
 }
 
 impl Guard {
-    pub(crate) fn new(tokens: Vec<CancellationToken>) -> Self {
+    pub(crate) fn new(tokens: Tokens) -> Self {
         Self {
-            tokens: tokens
-                .into_iter()
-                .map(|token| Box::pin(token.cancelled_owned()))
-                .collect(),
+            tokens,
             cancelled: false,
+            watches: SmallVec::new(),
             sleep: None,
+            woken: None,
         }
     }
 
@@ -60,7 +93,7 @@ impl Guard {
     /// would report octets that are there as missing just when the truth depends on them.
     pub(crate) async fn turn<W: Wait>(&mut self, wait: &mut W) -> W::Output {
         unconstrained(poll_fn(|cx| {
-            if self.poll_cancelled(cx) {
+            if self.is_cancelled() {
                 let mut rounds = 0..ROUNDS;
                 while wait.is_ambiguous() && rounds.next().is_some() {
                     if wait.poll_read(cx).is_pending() {
@@ -95,27 +128,29 @@ impl Guard {
     }
 
     /// Whether any token is cancelled: looked at once a wake-up.
-    fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> bool {
-        self.cancelled = self.cancelled
-            || self
-                .tokens
-                .iter_mut()
-                .any(|token| token.as_mut().poll(cx).is_ready());
+    fn is_cancelled(&mut self) -> bool {
+        self.cancelled = self.cancelled || self.tokens.iter().any(CancellationToken::is_cancelled);
         self.cancelled
     }
 
-    /// Whether `deadline` has passed. The timer is kept across steps and moved only when it would
-    /// fire too late, or has fired too early.
+    /// Whether `deadline` has passed; if not, sees to it that this task is woken by it and by the
+    /// tokens. The timer is kept across steps and moved only when it would fire too late, or has
+    /// fired too early.
     fn poll_expired(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
         let Some(deadline) = deadline.map(tokio::time::Instant::from_std) else {
             debug_assert!(false, "a call that waits has a deadline");
             return Poll::Pending;
         };
+        let mut wakes = self.wakes(cx);
         let sleep = self
             .sleep
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
+            wakes = false;
+        }
+        if wakes && !sleep.is_elapsed() {
+            return Poll::Pending;
         }
         while sleep.as_mut().poll(cx).is_ready() {
             if sleep.deadline() >= deadline {
@@ -124,5 +159,29 @@ impl Guard {
             sleep.as_mut().reset(deadline);
         }
         Poll::Pending
+    }
+
+    /// Whether this is the task that is woken already. If not, it is the one that the tokens wake
+    /// from now on.
+    fn wakes(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.woken.as_ref().is_some_and(|task| task.is_of(cx)) {
+            return true;
+        }
+        self.woken = Some(Task::of(cx));
+        if self.cancelled {
+            return false;
+        }
+        if self.watches.is_empty() {
+            let tokens = self.tokens.iter().cloned();
+            self.watches = tokens
+                .map(|token| Box::pin(token.cancelled_owned()))
+                .collect();
+        }
+        let mut watches = self.watches.iter_mut();
+        if watches.any(|watch| watch.as_mut().poll(cx).is_ready()) {
+            // In this very moment: it is looked at first at the next wake-up.
+            cx.waker().wake_by_ref();
+        }
+        false
     }
 }

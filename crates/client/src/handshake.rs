@@ -21,53 +21,38 @@ use crate::tls::Prepared;
 use crate::transport::{Foul, Metered, Transport};
 
 /// What is known of a connection's TLS.
-#[derive(Clone)]
-pub struct TlsFacts {
-    version: &'static str,
-    suite: &'static str,
-    alpn: Option<Vec<u8>>,
-    chain: Vec<CertificateDer<'static>>,
+#[derive(Clone, Copy)]
+pub struct TlsFacts<'a> {
+    connection: &'a ClientConnection,
     verified: bool,
-    /// RFC 9266's `tls-exporter`. With TLS 1.2 it is not bound to everything that it should be.
-    exporter: Option<[u8; 32]>,
 }
 
-impl TlsFacts {
-    fn of(connection: &ClientConnection, verified: bool) -> Self {
+impl<'a> TlsFacts<'a> {
+    pub(crate) const fn new(connection: &'a ClientConnection, verified: bool) -> Self {
         Self {
-            version: match connection.protocol_version() {
-                Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
-                Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
-                _ => "TLS",
-            },
-            suite: connection
-                .negotiated_cipher_suite()
-                .and_then(|suite| suite.suite().as_str())
-                .unwrap_or("unknown"),
-            alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
-            chain: connection
-                .peer_certificates()
-                .unwrap_or_default()
-                .iter()
-                .map(|certificate| certificate.clone().into_owned())
-                .collect(),
+            connection,
             verified,
-            exporter: match connection.protocol_version() {
-                Some(ProtocolVersion::TLSv1_3) => connection
-                    .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[]))
-                    .ok(),
-                _ => None,
-            },
+        }
+    }
+
+    /// RFC 9266's `tls-exporter`. With TLS 1.2 it is not bound to everything that it should be.
+    fn exporter(self) -> Option<[u8; 32]> {
+        match self.connection.protocol_version()? {
+            ProtocolVersion::TLSv1_3 => self
+                .connection
+                .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[]))
+                .ok(),
+            _ => None,
         }
     }
 
     /// What an authentication can be bound to, the stronger one first.
-    pub(crate) fn bindings(&self) -> impl Iterator<Item = ChannelBinding> {
+    pub(crate) fn bindings(self) -> impl Iterator<Item = ChannelBinding> {
         let exporter = self
-            .exporter
+            .exporter()
             .map(|octets| ChannelBinding::new(BindingKind::TlsExporter, octets));
         let end_point = || {
-            let octets = certificate::end_point(self.chain.first()?)?;
+            let octets = certificate::end_point(self.chain().first()?)?;
             Some(ChannelBinding::new(BindingKind::TlsServerEndPoint, octets))
         };
         exporter.into_iter().chain(end_point())
@@ -75,49 +60,51 @@ impl TlsFacts {
 
     /// The version: `TLS 1.3` or `TLS 1.2`.
     #[must_use]
-    pub fn version(&self) -> &str {
-        self.version
+    pub fn version(&self) -> &'a str {
+        match self.connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+            Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+            _ => "TLS",
+        }
     }
 
     /// The cipher suite's registered name.
     #[must_use]
-    pub fn suite(&self) -> &str {
-        self.suite
+    pub fn suite(&self) -> &'a str {
+        self.connection
+            .negotiated_cipher_suite()
+            .and_then(|suite| suite.suite().as_str())
+            .unwrap_or("unknown")
     }
 
     /// The application protocol that was agreed on (RFC 7301).
     #[must_use]
-    pub fn alpn(&self) -> Option<&[u8]> {
-        self.alpn.as_deref()
+    pub fn alpn(&self) -> Option<&'a [u8]> {
+        self.connection.alpn_protocol()
     }
 
     /// The server's certificates in DER, its own first.
     #[must_use]
-    pub fn chain(&self) -> &[CertificateDer<'static>] {
-        &self.chain
+    pub fn chain(&self) -> &'a [CertificateDer<'static>] {
+        self.connection.peer_certificates().unwrap_or_default()
     }
 
     /// Whether the certificate was verified: not under [`Security::StartTlsIfOfferedInsecure`]. With a
     /// configuration of the caller's own, it decided.
     #[must_use]
-    pub fn is_verified(&self) -> bool {
+    pub const fn is_verified(&self) -> bool {
         self.verified
     }
 }
 
-impl fmt::Debug for TlsFacts {
+impl fmt::Debug for TlsFacts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let alpn = self.alpn().map(|name| name.escape_ascii().to_string());
         f.debug_struct("TlsFacts")
-            .field("version", &self.version)
-            .field("suite", &self.suite)
-            .field(
-                "alpn",
-                &self
-                    .alpn
-                    .as_ref()
-                    .map(|name| name.escape_ascii().to_string()),
-            )
-            .field("certificates", &self.chain.len())
+            .field("version", &self.version())
+            .field("suite", &self.suite())
+            .field("alpn", &alpn)
+            .field("certificates", &self.chain().len())
             .field("verified", &self.verified)
             .finish()
     }
@@ -143,7 +130,7 @@ impl Handshake<'_> {
         &self,
         guard: &mut Guard,
         stream: S,
-    ) -> (Duration, Result<(Transport<S>, TlsFacts), HandshakeError>) {
+    ) -> (Duration, Result<Transport<S>, HandshakeError>) {
         let started = clock::now();
         let result = self.negotiate(guard, stream).await;
         (clock::now().saturating_duration_since(started), result)
@@ -153,7 +140,7 @@ impl Handshake<'_> {
         &self,
         guard: &mut Guard,
         stream: S,
-    ) -> Result<(Transport<S>, TlsFacts), HandshakeError> {
+    ) -> Result<Transport<S>, HandshakeError> {
         let Some(tls) = self.tls else {
             return Err(failed(Phase::TlsHandshake, FailureKind::NotIdle, None));
         };
@@ -170,10 +157,8 @@ impl Handshake<'_> {
         match step(guard, connect, due).await {
             Err(kind) => Err(failed(Phase::TlsHandshake, kind, None)),
             Ok(Ok(mut stream)) => {
-                let (metered, connection) = stream.get_mut();
-                metered.lift_cap();
-                let facts = TlsFacts::of(connection, tls.verified);
-                Ok((Transport::encrypted(stream), facts))
+                stream.get_mut().0.lift_cap();
+                Ok(Transport::encrypted(stream, tls.verified))
             }
             Ok(Err((error, metered))) => {
                 let problem = match metered.foul {

@@ -16,7 +16,7 @@ use crate::error::Error;
 #[must_use = "refused recipients are listed in it and nowhere else"]
 pub struct Receipt {
     pub(crate) acceptance: Acceptance,
-    pub(crate) endpoint: String,
+    pub(crate) endpoint: Arc<str>,
     pub(crate) address: SocketAddr,
     pub(crate) elapsed: Duration,
     pub(crate) earlier: Arc<[Error]>,

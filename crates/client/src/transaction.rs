@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use proto::transparency::LineEndings;
 use proto::{BodyType, Chunking, Completed, Envelope, Require, TransactionOptions};
@@ -113,7 +114,8 @@ impl<'c, 'e, S: AsyncRead + AsyncWrite + Unpin> Transaction<'c, 'e, S> {
         message: impl Into<Message<'e>>,
         bounds: impl Into<Bounds>,
     ) -> Result<Receipt, Error> {
-        let (bounds, tokens) = bounds.into().start();
+        let started = clock::now();
+        let (bounds, tokens) = bounds.into().start_at(started);
         let mut guard = Guard::new(tokens);
         let mut message = message.into();
         self.connection
@@ -123,6 +125,7 @@ impl<'c, 'e, S: AsyncRead + AsyncWrite + Unpin> Transaction<'c, 'e, S> {
                 &mut message,
                 self.settings,
                 bounds,
+                started,
             )
             .await
     }
@@ -138,9 +141,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         message: &mut Message<'m>,
         settings: Settings<'m>,
         bounds: proto::Bounds,
+        started: Instant,
     ) -> Result<Receipt, Error> {
-        self.begin(envelope, message, &settings, bounds)?;
-        self.end(guard, message, settings, &mut Nobody).await
+        self.begin(envelope, message, &settings, bounds, started)?;
+        self.end(guard, message, settings, &mut Nobody, started)
+            .await
     }
 
     /// The options that suit the message. All of it is looked at for them.
@@ -177,8 +182,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         message: &Message<'_>,
         settings: &Settings<'_>,
         bounds: proto::Bounds,
+        now: Instant,
     ) -> Result<(), Error> {
-        let now = clock::now();
         let options = self.suited(message, settings);
         self.session_mut()
             .begin(envelope, options, bounds, now)
@@ -211,9 +216,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         message: &mut Message<'m>,
         settings: Settings<'m>,
         behind: &mut dyn Behind,
+        started: Instant,
     ) -> Result<Receipt, Error> {
         let span = traced::transaction_with(self.endpoint());
-        let transaction = pin!(self.run_out(guard, message, settings, behind));
+        let transaction = pin!(self.run_out(guard, message, settings, behind, started));
         traced::transaction(span, transaction).await
     }
 
@@ -223,8 +229,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         message: &mut Message<'m>,
         settings: Settings<'m>,
         behind: &mut dyn Behind,
+        started: Instant,
     ) -> Result<Receipt, Error> {
-        let started = clock::now();
         let seven_bit = self.must_be_seven_bit(message, &settings);
         if self.extensions().chunking()
             && (settings.options.chunking != Chunking::Never
@@ -239,12 +245,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             seven_bit,
             octets: 0,
         };
-        let result = self.run_with(guard, &mut payload, behind).await;
+        let result = self.run_with(guard, &mut payload, behind, started).await;
         *message = payload.message;
         match result? {
             Completed::Accepted(acceptance) => Ok(Receipt {
                 acceptance: *acceptance,
-                endpoint: self.endpoint().to_owned(),
+                endpoint: self.named(),
                 address: self.address(),
                 elapsed: clock::now().saturating_duration_since(started),
                 earlier: Arc::default(),

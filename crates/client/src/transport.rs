@@ -9,7 +9,7 @@ use proto::FailureKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
-use crate::handshake;
+use crate::handshake::{self, TlsFacts};
 
 /// Most octets that are handed to TLS at once: one record (RFC 8446 §5.1).
 const RECORD: usize = 16_384;
@@ -29,6 +29,7 @@ pub(crate) enum Transport<S> {
 /// handed over before; that is what keeps the outcome as exact as it is in clear.
 pub(crate) struct Encrypted<S> {
     stream: TlsStream<Metered<S>>,
+    verified: bool,
     /// Octets that TLS has and that were not reported as taken.
     held: usize,
     /// How many octets of ciphertext had left when they were handed over, and how many of them were
@@ -40,14 +41,26 @@ pub(crate) struct Encrypted<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
-    pub(crate) fn encrypted(stream: TlsStream<Metered<S>>) -> Self {
+    pub(crate) fn encrypted(stream: TlsStream<Metered<S>>, verified: bool) -> Self {
         Self::Tls(Box::new(Encrypted {
             stream,
+            verified,
             held: 0,
             since: 0,
             reported: 0,
             error: None,
         }))
+    }
+
+    /// What is known of its TLS.
+    pub(crate) fn tls(&self) -> Option<TlsFacts<'_>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(encrypted) => {
+                let connection = encrypted.stream.get_ref().1;
+                Some(TlsFacts::new(connection, encrypted.verified))
+            }
+        }
     }
 
     pub(crate) fn poll_read(

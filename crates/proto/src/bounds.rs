@@ -29,6 +29,9 @@ impl Bounds {
     /// Until when anything may happen before the end of mail data has left.
     pub(crate) fn before_commit(&self) -> Option<Instant> {
         let deadline = self.deadline?;
+        if self.reserve.is_zero() {
+            return Some(deadline);
+        }
         Some(deadline.checked_sub(self.reserve).unwrap_or(deadline))
     }
 }

@@ -1,13 +1,14 @@
 //! Who a message is from and whom it goes to, and how a transaction is to be run.
 
 use core::fmt;
+use std::sync::Arc;
 
 use crate::parameters::{MailParameters, RcptParameters};
 use crate::transparency::LineEndings;
 use crate::{ForwardPath, Outcome, Reply, ReversePath};
 
 /// A mail transaction's reverse-path and forward-paths, and the protocol extension material that
-/// goes with them (RFC 5321 §2.3.1).
+/// goes with them (RFC 5321 §2.3.1). Cheap to clone, however many recipients there are.
 ///
 /// ```
 /// use postbound_proto::ext::{Notify, OriginalRecipient};
@@ -28,10 +29,10 @@ use crate::{ForwardPath, Outcome, Reply, ReversePath};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     reverse_path: ReversePath,
-    forward_paths: Vec<ForwardPath>,
+    forward_paths: Arc<[ForwardPath]>,
     mail_parameters: MailParameters,
     /// Empty, or one for each forward-path.
-    rcpt_parameters: Vec<RcptParameters>,
+    rcpt_parameters: Arc<[RcptParameters]>,
 }
 
 impl Envelope {
@@ -43,7 +44,7 @@ impl Envelope {
         reverse_path: ReversePath,
         forward_paths: impl IntoIterator<Item = ForwardPath>,
     ) -> Result<Self, NoRecipients> {
-        let forward_paths: Vec<_> = forward_paths.into_iter().collect();
+        let forward_paths: Arc<[_]> = forward_paths.into_iter().collect();
         if forward_paths.is_empty() {
             return Err(NoRecipients);
         }
@@ -51,7 +52,7 @@ impl Envelope {
             reverse_path,
             forward_paths,
             mail_parameters: MailParameters::default(),
-            rcpt_parameters: Vec::new(),
+            rcpt_parameters: Arc::default(),
         })
     }
 
@@ -78,14 +79,13 @@ impl Envelope {
     /// # Errors
     /// If none is left.
     pub fn subset(&self, mut keep: impl FnMut(usize) -> bool) -> Result<Self, NoRecipients> {
-        let mut subset = self.clone();
         let places: Vec<bool> = (0..self.forward_paths.len()).map(&mut keep).collect();
-        let mut kept = places.iter();
-        subset.forward_paths.retain(|_| kept.next() == Some(&true));
-        let mut kept = places.iter();
-        subset
-            .rcpt_parameters
-            .retain(|_| kept.next() == Some(&true));
+        let subset = Self {
+            reverse_path: self.reverse_path.clone(),
+            forward_paths: kept(&self.forward_paths, &places),
+            mail_parameters: self.mail_parameters.clone(),
+            rcpt_parameters: kept(&self.rcpt_parameters, &places),
+        };
         if subset.forward_paths.is_empty() {
             return Err(NoRecipients);
         }
@@ -115,6 +115,12 @@ impl Envelope {
     pub fn rcpt_parameters(&self) -> &[RcptParameters] {
         &self.rcpt_parameters
     }
+}
+
+/// What stands at the places that are kept.
+fn kept<T: Clone>(all: &[T], places: &[bool]) -> Arc<[T]> {
+    let kept = all.iter().zip(places).filter(|(_, keep)| **keep);
+    kept.map(|(one, _)| one.clone()).collect()
 }
 
 /// An envelope without a recipient.

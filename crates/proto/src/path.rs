@@ -6,6 +6,7 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
+use std::sync::Arc;
 
 /// Octets in a local part (RFC 5321 §4.5.3.1.1), a domain (§4.5.3.1.2) and a path without its
 /// angle brackets (§4.5.3.1.3).
@@ -13,7 +14,7 @@ const LOCAL_PART: usize = 64;
 const DOMAIN: usize = 255;
 const PATH: usize = 254;
 
-/// Where delivery reports go: a mailbox, or nowhere (`<>`).
+/// Where delivery reports go: a mailbox, or nowhere (`<>`). Cheap to clone.
 ///
 /// ```
 /// use postbound_proto::ReversePath;
@@ -23,9 +24,9 @@ const PATH: usize = 254;
 /// # Ok::<(), postbound_proto::PathError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReversePath(String);
+pub struct ReversePath(Arc<str>);
 
-/// A recipient: a mailbox, or `postmaster` without a domain (RFC 5321 §4.5.1).
+/// A recipient: a mailbox, or `postmaster` without a domain (RFC 5321 §4.5.1). Cheap to clone.
 ///
 /// Angle brackets around it are accepted and not needed. Beside a local part in US-ASCII, a domain
 /// outside it takes its US-ASCII form (IDNA), so that only the local part can need SMTPUTF8.
@@ -44,7 +45,7 @@ pub struct ReversePath(String);
 /// # Ok::<(), postbound_proto::PathError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ForwardPath(String);
+pub struct ForwardPath(Arc<str>);
 
 /// How a client names itself: a domain, or an address literal such as `[127.0.0.1]`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -323,13 +324,13 @@ fn to_ascii(cursor: &Cursor<'_>, at: usize, name: &str, local: &str) -> Result<S
 impl ReversePath {
     /// The null reverse-path, `<>`: delivery reports about the message are not wanted.
     #[must_use]
-    pub const fn null() -> Self {
-        Self(String::new())
+    pub fn null() -> Self {
+        Self(Arc::default())
     }
 
     /// Whether this is the null reverse-path.
     #[must_use]
-    pub const fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -342,7 +343,7 @@ impl FromStr for ReversePath {
         if text.is_empty() || text == "<>" {
             return Ok(Self::null());
         }
-        mailbox(text).map(Self)
+        mailbox(text).map(|path| Self(path.into()))
     }
 }
 
@@ -352,8 +353,8 @@ impl FromStr for ForwardPath {
     fn from_str(text: &str) -> Result<Self, PathError> {
         let (start, end) = unbracket(text);
         match text.get(start..end) {
-            Some(name) if name.eq_ignore_ascii_case("postmaster") => Ok(Self(name.to_owned())),
-            _ => mailbox(text).map(Self),
+            Some(name) if name.eq_ignore_ascii_case("postmaster") => Ok(Self(name.into())),
+            _ => mailbox(text).map(|path| Self(path.into())),
         }
     }
 }

@@ -2,8 +2,13 @@
 
 use core::fmt;
 
+use smallvec::SmallVec;
+
 use crate::Limits;
 use crate::reader::{ReplyError, ReplyReader};
+
+/// Octets of a reply that needs no memory of its own: one line with a queue's id.
+const SHORT: usize = 40;
 
 /// A reply code: three digits, 2 to 5 first, 0 to 5 second (RFC 5321 §4.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,14 +137,14 @@ impl fmt::Display for EnhancedStatusCode {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     code: ReplyCode,
-    raw: Box<[u8]>,
+    raw: SmallVec<[u8; SHORT]>,
 }
 
 impl Reply {
     pub(crate) fn new(code: ReplyCode, raw: &[u8]) -> Self {
         Self {
             code,
-            raw: raw.into(),
+            raw: SmallVec::from_slice(raw),
         }
     }
 
@@ -165,7 +170,7 @@ impl Reply {
             raw.extend_from_slice(b"\r\n");
         }
         Self {
-            raw: raw.into(),
+            raw: SmallVec::from_vec(raw),
             ..self
         }
     }
@@ -195,7 +200,7 @@ impl Reply {
 
     /// The octets as they came, with every CRLF.
     #[must_use]
-    pub const fn raw(&self) -> &[u8] {
+    pub fn raw(&self) -> &[u8] {
         &self.raw
     }
 

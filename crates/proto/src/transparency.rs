@@ -2,10 +2,10 @@
 
 use core::fmt;
 use core::ops::Range;
-use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use memchr::memchr2;
+use smallvec::SmallVec;
 
 use crate::scan;
 
@@ -68,6 +68,8 @@ impl Piece {
 
 /// Pieces prepared at once.
 const PIECES: usize = 64;
+/// Pieces of a message in which nothing has to be changed, with room to spare.
+const FEW: usize = 4;
 
 /// How a message goes over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +89,7 @@ pub struct Encoder {
     form: Form,
     line_endings: LineEndings,
     at: At,
-    pieces: VecDeque<Piece>,
+    pieces: SmallVec<[Piece; FEW]>,
     pending: usize,
     /// How far the current chunk is prepared.
     position: usize,
@@ -121,7 +123,7 @@ impl Encoder {
             form,
             line_endings,
             at: At::LineStart,
-            pieces: VecDeque::new(),
+            pieces: SmallVec::new(),
             pending: 0,
             position: 0,
             before: 0,
@@ -146,9 +148,6 @@ impl Encoder {
     /// or will be handed out.
     pub fn prepare(&mut self, chunk: &[u8], last: bool) -> Result<(), BareLineEnding> {
         self.chunk = chunk.len();
-        if self.pieces.capacity() == 0 {
-            self.pieces.reserve(PIECES);
-        }
         while self.pieces.len() < PIECES && self.position < chunk.len() {
             self.step(chunk)?;
         }
@@ -238,13 +237,13 @@ impl Encoder {
 
     fn push(&mut self, piece: Piece) {
         self.pending += piece.len();
-        if let (Some(Piece::Chunk(last)), Piece::Chunk(next)) = (self.pieces.back_mut(), &piece)
+        if let (Some(Piece::Chunk(last)), Piece::Chunk(next)) = (self.pieces.last_mut(), &piece)
             && last.end == next.start
         {
             last.end = next.end;
             return;
         }
-        self.pieces.push_back(piece);
+        self.pieces.push(piece);
     }
 
     /// Fills `slices` with what is prepared, in order, and says how many it set.
@@ -265,17 +264,19 @@ impl Encoder {
         let mut left = count.min(self.pending);
         self.pending -= left;
         self.taken += left as u64;
-        while let Some(piece) = self.pieces.front_mut() {
+        let mut whole = 0;
+        for piece in &mut self.pieces {
             if left < piece.len() {
                 match piece {
                     Piece::Chunk(range) => range.start += left,
                     Piece::Static(octets) => *octets = octets.get(left..).unwrap_or_default(),
                 }
-                return;
+                break;
             }
             left -= piece.len();
-            self.pieces.pop_front();
+            whole += 1;
         }
+        self.pieces.drain(..whole);
     }
 
     /// Octets that are prepared and not taken.

@@ -240,7 +240,8 @@ impl<C: Connector> Pooled<C> {
         bounds: Bounds,
     ) -> Result<Receipt, Error> {
         let settings = Settings::new(self.first_options());
-        self.send_with(guard, envelope, message, settings, bounds)
+        let now = clock::now();
+        self.send_with(guard, envelope, message, settings, bounds, now)
             .await
     }
 

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::connector::Connector;
 use crate::error::Error;
 use crate::exchange::Behind;
-use crate::guard::Guard;
+use crate::guard::{Guard, Tokens};
 use crate::message::Message;
 use crate::receipt::Receipt;
 use crate::transaction::Settings;
@@ -80,7 +80,7 @@ pub struct SendAll<'m, C: Connector, I> {
     again: VecDeque<Item<'m>>,
     connections: usize,
     bounds: Bounds,
-    started: Option<(Started, Vec<CancellationToken>)>,
+    started: Option<(Started, Tokens)>,
     lanes: FuturesUnordered<Step<'m, C>>,
 }
 
@@ -337,7 +337,7 @@ struct Lane<'m, C: Connector> {
 }
 
 impl<'m, C: Connector> Lane<'m, C> {
-    fn new(pool: Pool<C>, bounds: Started, tokens: Vec<CancellationToken>) -> Self {
+    fn new(pool: Pool<C>, bounds: Started, tokens: Tokens) -> Self {
         Self {
             pool,
             guard: Guard::new(tokens),
@@ -397,12 +397,14 @@ impl<'m, C: Connector> Lane<'m, C> {
             rest => {
                 // Before another is waited for, or the pool could wait for itself.
                 drop(rest);
-                let lease = self.pool.lease(&mut self.guard, self.bounds, true).await?;
+                // On the heap: what is moved for each message has no room for dialling.
+                let lease = Box::pin(self.pool.lease(&mut self.guard, self.bounds, true)).await?;
                 self.turn = 0;
                 self.lease.insert(lease)
             }
         };
         self.turn += 1;
+        let now = clock::now();
         if !begun {
             if let Some(rest) = item.split(lease) {
                 self.back.extend(self.next.pop_back());
@@ -410,7 +412,7 @@ impl<'m, C: Connector> Lane<'m, C> {
             }
             let Mail { envelope, message } = &item.mail;
             let settings = Settings::new(lease.first_options());
-            if let Err(error) = lease.begin(envelope, message, &settings, self.bounds) {
+            if let Err(error) = lease.begin(envelope, message, &settings, self.bounds, now) {
                 return lease.tell(Err(error), started);
             }
         }
@@ -423,12 +425,12 @@ impl<'m, C: Connector> Lane<'m, C> {
             if !may_go_on(lease, turn) || !lease.follow(envelope, message, &settings) {
                 break;
             }
-            next.begun = Some(clock::now());
+            next.begun = Some(now);
         }
         let message = &mut item.mail.message;
         let settings = Settings::new(options);
         let result = lease
-            .end(&mut self.guard, message, settings, &mut self.next)
+            .end(&mut self.guard, message, settings, &mut self.next, now)
             .await;
         if !lease.is_under_way() {
             self.next.iter_mut().for_each(|next| next.begun = None);

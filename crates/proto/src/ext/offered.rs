@@ -8,6 +8,9 @@ use crate::{Limits, Reply};
 pub struct Extensions {
     domain: String,
     offered: Vec<Extension>,
+    /// The two that are asked about at every command.
+    pipelining: bool,
+    chunking: bool,
 }
 
 impl Extensions {
@@ -17,6 +20,8 @@ impl Extensions {
         Self {
             domain: String::new(),
             offered: Vec::new(),
+            pipelining: false,
+            chunking: false,
         }
     }
 
@@ -52,7 +57,12 @@ impl Extensions {
             }
         }
         offered.shrink_to_fit();
-        Self { domain, offered }
+        Self {
+            domain,
+            pipelining: offered.contains(&Extension::Pipelining),
+            chunking: offered.contains(&Extension::Chunking),
+            offered,
+        }
     }
 
     /// How the server names itself.
@@ -69,6 +79,8 @@ impl Extensions {
                 .iter()
                 .any(|keyword| keyword.eq_ignore_ascii_case(extension.keyword()))
         });
+        self.pipelining = self.offered.contains(&Extension::Pipelining);
+        self.chunking = self.offered.contains(&Extension::Chunking);
         self
     }
 
@@ -78,8 +90,8 @@ impl Extensions {
 
     /// Whether commands may be sent in groups.
     #[must_use]
-    pub fn pipelining(&self) -> bool {
-        self.offered.contains(&Extension::Pipelining)
+    pub const fn pipelining(&self) -> bool {
+        self.pipelining
     }
 
     /// Whether sizes may be declared, and the server's maximum.
@@ -111,8 +123,8 @@ impl Extensions {
 
     /// Whether mail data may be sent by BDAT.
     #[must_use]
-    pub fn chunking(&self) -> bool {
-        self.offered.contains(&Extension::Chunking)
+    pub const fn chunking(&self) -> bool {
+        self.chunking
     }
 
     /// Whether mail data need not consist of lines. It goes with [`chunking`](Self::chunking) only.
