@@ -28,6 +28,7 @@ const LONGER_DECIDES: &str = "many short waits last longer, and a limit comes fi
 const MEETING: &str = "the caller's own end or a limit meets the dialogue a step earlier or later";
 const OPENING: &str =
     "a reset right behind the accepted connection is seen while connecting or behind it";
+const UNSENT: &str = "a reset discards what was said and has not left";
 const HANGING_UP: &str = "the server hangs up while the client's octets are on their way";
 const PATH: &str =
     "the path holds another number of octets of a long message, or of one that is interrupted";
@@ -234,6 +235,12 @@ fn told_apart(case: &Case, runs: [&Report; 2], in_step: bool) -> Option<&'static
         Some(HANGING_UP)
     } else if all(is_gone) && any(|claim| claim.phase == Some(Phase::Connect)) && one.1 == two.1 {
         Some(OPENING)
+    } else if all(is_gone)
+        && any_fault(case, |fault| fault.then == Then::Reset)
+        && one.1 == two.1
+        && two.0 < one.0
+    {
+        Some(UNSENT)
     } else if all(|claim| claim.kind == "protocol") && answers_twice(case) {
         Some(SURPLUS)
     } else {

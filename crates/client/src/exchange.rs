@@ -214,7 +214,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wait for Exchange<'_, '_, S> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(error) = self.unwritable.take() {
+        if self.unwritable.is_some()
+            && let Some(error) = self.unwritable.take()
+        {
             return self.write_failed(error, cx);
         }
         // A source that has nothing yet does not keep back what is to be written or flushed.
