@@ -132,7 +132,7 @@ impl Session {
         let Job::Auth(job) = &mut self.job else {
             return;
         };
-        if !matches!(job.stage, Stage::Deriving) || self.result.is_some() {
+        if !matches!(job.stage, Stage::Deriving) {
             return;
         }
         let Some((_, exchange)) = &mut job.current else {

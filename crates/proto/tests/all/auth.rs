@@ -746,8 +746,12 @@ fn after_an_error_about_a_token_nothing_is_accepted_and_no_second_one_is_heard()
         let mut dialogue = Dialogue::offering(mechanism);
         dialogue.begin(secure(Credentials::token("user", "token")));
         dialogue.say();
+        dialogue.now += Duration::from_secs(2);
         dialogue.hear("535 no\r\n");
-        assert_eq!(dialogue.result().unwrap_err().detail, None);
+        let failure = dialogue.result().unwrap_err();
+        assert_eq!(failure.detail, None);
+        let spent = failure.timings.of(Phase::Auth);
+        assert_eq!(spent, Some(Duration::from_secs(2)));
     }
 }
 
