@@ -742,6 +742,11 @@ fn after_an_error_about_a_token_nothing_is_accepted_and_no_second_one_is_heard()
         let failure = dialogue.result().unwrap_err();
         assert_eq!(failure.kind, FailureKind::Auth(AuthError::Challenge));
         assert_eq!(failure.detail.as_deref(), Some("expired"), "{mechanism}");
+        let mut dialogue = Dialogue::offering(mechanism);
+        dialogue.begin(secure(Credentials::token("user", "token")));
+        dialogue.say();
+        dialogue.hear("235 ok\r\n");
+        dialogue.accepted();
         // What was not said in a challenge is no detail.
         let mut dialogue = Dialogue::offering(mechanism);
         dialogue.begin(secure(Credentials::token("user", "token")));
