@@ -266,3 +266,35 @@ fn only_one_can_follow_and_only_a_transaction() {
     assert_eq!(refused.kind, FailureKind::NotIdle);
     assert_eq!(talk.says(b""), group("a"));
 }
+
+#[test]
+fn nothing_follows_on_a_connection_that_is_spent_or_in_a_call_that_was_stopped() {
+    let options = TransactionOptions::default();
+    // Refused for good: the result is not taken yet, and the connection is over.
+    let mut talk = Talk::with("PIPELINING");
+    talk.session
+        .begin(&envelope("a"), options, Bounds::NONE, talk.now)
+        .unwrap();
+    talk.says(b"");
+    talk.hears("421 bye\r\n");
+    let refused = talk.session.follow(&envelope("b"), options, talk.now);
+    assert_eq!(refused.unwrap_err().kind, FailureKind::NotIdle);
+    assert_eq!(talk.says(b""), "");
+
+    // Only the final reply is still listened for.
+    let mut bounds = Bounds::NONE;
+    bounds.linger = Duration::from_secs(5);
+    let mut talk = Talk::with("PIPELINING");
+    talk.session
+        .begin(&envelope("a"), options, bounds, talk.now)
+        .unwrap();
+    talk.says(b"");
+    talk.hears(OK);
+    talk.session.provide(b"one\r\n", true, talk.now);
+    talk.says(b"one\r\n");
+    talk.session.cancel(talk.now);
+    let refused = talk.session.follow(&envelope("b"), options, talk.now);
+    assert_eq!(refused.unwrap_err().kind, FailureKind::NotIdle);
+    talk.hears("250 queued\r\n");
+    talk.accepted();
+}

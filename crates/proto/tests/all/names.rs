@@ -235,3 +235,12 @@ fn every_error_of_a_reply_says_something_of_its_own() {
     ]);
     assert!(LineTooLong(77).to_string().contains("77 octets"));
 }
+
+#[test]
+fn outcomes_are_told_in_words() {
+    let told = [Outcome::NotAccepted, Outcome::Accepted, Outcome::Ambiguous];
+    assert_eq!(
+        told.map(|outcome| format!("{outcome:>12}")),
+        ["not accepted", "    accepted", "   ambiguous"]
+    );
+}

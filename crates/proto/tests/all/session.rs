@@ -569,3 +569,30 @@ fn the_end_of_mail_data_leaves_whatever_the_number_of_pieces() {
         assert_eq!(dialogue.session.outcome(), Outcome::Ambiguous, "{lines}");
     }
 }
+
+#[test]
+fn the_earlier_of_two_deadlines_holds_and_at_a_tie_the_phase_is_named() {
+    let seconds = Duration::from_secs;
+    let phase = Limit::Phase(seconds(10));
+    for (overall, until, limit) in [
+        (9, 9, Limit::Deadline),
+        (10, 10, phase),
+        (11, 10, phase),
+        (3_600, 10, phase),
+    ] {
+        let mut dialogue = Dialogue::ready(&[]);
+        let mut bounds = Bounds::NONE;
+        bounds.deadline = Some(dialogue.now + seconds(overall));
+        dialogue.begin(1, TransactionOptions::default(), bounds);
+        let until = dialogue.now + seconds(until);
+        assert_eq!(dialogue.session.deadline(), Some(until), "{overall} s");
+        dialogue.session.expire(until - Duration::from_nanos(1));
+        assert!(!dialogue.session.is_over());
+        dialogue.session.expire(until);
+        let (_, kind, outcome) = dialogue.failure();
+        assert_eq!(
+            (kind, outcome),
+            (FailureKind::TimedOut(limit), Outcome::NotAccepted)
+        );
+    }
+}
