@@ -753,3 +753,62 @@ fn those_that_have_left_behind_a_421_are_told_its_text() {
         assert_eq!(reply.unwrap().to_string(), "421 4.3.2 bye");
     }
 }
+
+#[test]
+fn a_message_as_large_as_may_be_ahead_goes_ahead() {
+    for (octets, goes) in [(4, true), (3, false)] {
+        let mut talk = Talk::with(&EXTENSIONS, |config| config.limits.ahead_octets = octets);
+        talk.begins("a", Bounds::NONE).unwrap();
+        assert_eq!(talk.says() == group("a"), goes);
+    }
+    // And so many of them together.
+    let mut talk = Talk::with(&EXTENSIONS, |config| config.limits.ahead_octets = 8);
+    talk.begins("a", Bounds::NONE).unwrap();
+    talk.begins("b", Bounds::NONE).unwrap();
+    assert!(talk.begins("c", Bounds::NONE).is_err());
+}
+
+#[test]
+fn an_empty_message_s_outcome_flips_with_the_last_octet_of_its_command() {
+    let whole = "MAIL FROM:<a@from.example>\r\nRCPT TO:<a@to.example>\r\nBDAT 0 LAST\r\n";
+    for most in 0..=whole.len() {
+        let mut talk = Talk::new();
+        talk.begins_with(&envelope("a", 1), "", options(""), Bounds::NONE)
+            .unwrap();
+        assert_eq!(talk.says_at_most(most), whole[..most]);
+        let left = most == whole.len();
+        assert_eq!(talk.session.outcome() == Outcome::Ambiguous, left, "{most}");
+    }
+}
+
+#[test]
+fn a_write_that_takes_nothing_does_not_move_the_deadline_of_a_message_ahead() {
+    let body = "x".repeat(998) + "\r\n";
+    let mut talk = Talk::new();
+    talk.begins_with(&envelope("a", 1), &body, options(&body), Bounds::NONE)
+        .unwrap();
+    talk.says_at_most(200);
+    talk.hears(&OK.repeat(2));
+    let deadline = talk.session.deadline();
+    talk.now += Duration::from_secs(3);
+    talk.says_at_most(0);
+    assert_eq!(talk.session.deadline(), deadline);
+}
+
+#[test]
+fn commands_behind_a_message_that_has_left_whole_are_not_held_back_by_the_reserve() {
+    let mut bounds = Bounds::NONE;
+    let mut talk = Talk::new();
+    bounds.deadline = Some(talk.now + Duration::from_secs(30));
+    bounds.reserve = Duration::from_secs(10);
+    talk.begins("a", bounds).unwrap();
+    // The second message is not given yet.
+    talk.session
+        .follow(&envelope("b", 1), options(BODY), talk.now)
+        .unwrap();
+    assert_eq!(talk.says_at_most(group("a").len()), group("a"));
+    assert_eq!(talk.session.outcome(), Outcome::Ambiguous);
+    talk.now += Duration::from_secs(21);
+    let commands = "RSET\r\nMAIL FROM:<b@from.example>\r\nRCPT TO:<b@to.example>\r\n";
+    assert_eq!(talk.says(), commands);
+}

@@ -487,3 +487,61 @@ proptest! {
         prop_assert!(matches!(dialogue.result(), Ok(Completed::Accepted(_))));
     }
 }
+
+#[test]
+fn a_chunk_that_might_have_left_and_has_not_begun_to_needs_no_reply() {
+    let mut dialogue = Dialogue::begun("PIPELINING CHUNKING", up_to(4));
+    dialogue.provide(b"ab\r\ncd\r\nef\r\n", true);
+    assert_eq!(dialogue.says(12), "BDAT 4\r\nab\r\n");
+    dialogue.server("552 5.3.4 too much\r\n");
+    let failure = dialogue.failure();
+    assert_eq!(
+        (failure.phase, failure.kind),
+        (Phase::DataBlock, FailureKind::Refused)
+    );
+    assert!(dialogue.session.is_idle());
+    dialogue.client("");
+}
+
+#[test]
+fn of_several_refused_chunks_the_first_refusal_is_told() {
+    let mut dialogue = Dialogue::begun("PIPELINING CHUNKING", up_to(4));
+    dialogue.provide(b"ab\r\ncd\r\nef\r\n", true);
+    dialogue.client("BDAT 4\r\nab\r\nBDAT 4\r\ncd\r\n");
+    dialogue.server("552 5.3.4 too much\r\n451 4.3.0 no\r\n");
+    let failure = dialogue.failure();
+    assert_eq!(failure.reply.unwrap().to_string(), "552 5.3.4 too much");
+    assert!(dialogue.session.is_idle());
+}
+
+#[test]
+fn what_follows_leaves_with_the_last_chunk_wherever_a_write_ends_before() {
+    let whole = b"BDAT 4 LAST\r\ncd\r\nMAIL FROM:<a@example.org>\r\n";
+    for first in 0..whole.len() {
+        let mut dialogue = Dialogue::begun("PIPELINING CHUNKING", up_to(4));
+        let now = dialogue.now;
+        dialogue.session.follow(&envelope(), up_to(4), now).unwrap();
+        dialogue.provide(b"ab\r\ncd\r\n", true);
+        dialogue.client("BDAT 4\r\nab\r\n");
+        dialogue.server("250 ok\r\n");
+        assert_eq!(dialogue.write(first), whole[..first]);
+        assert_eq!(dialogue.write(usize::MAX), whole[first..]);
+    }
+}
+
+#[test]
+fn while_chunks_are_on_their_way_there_is_something_to_write() {
+    let mut dialogue = Dialogue::begun("CHUNKING", up_to(4));
+    assert!(!dialogue.session.wants_write());
+    dialogue.provide(b"ab\r\ncd\r\n", true);
+    for octet in "BDAT 4\r\nab\r\n".bytes() {
+        assert!(dialogue.session.wants_write());
+        assert_eq!(dialogue.write(1), [octet]);
+    }
+    dialogue.server("250 ok\r\n");
+    for octet in "BDAT 4 LAST\r\ncd\r\n".bytes() {
+        assert!(dialogue.session.wants_write());
+        assert_eq!(dialogue.write(1), [octet]);
+    }
+    assert!(!dialogue.session.wants_write());
+}

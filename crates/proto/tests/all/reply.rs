@@ -327,3 +327,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn two_replies_in_one_read_are_two_whatever_their_lengths() {
+    for first in 0..24 {
+        for second in 0..24 {
+            let text = |octets| format!("250 {}\r\n", "x".repeat(octets));
+            let both = text(first) + &text(second);
+            let (replies, error, consumed) = read(&[both.as_bytes()], &Limits::DEFAULT);
+            assert_eq!((error, consumed), (None, both.len()));
+            let replies: Vec<_> = replies.iter().map(Reply::raw).collect();
+            assert_eq!(replies, [text(first).as_bytes(), text(second).as_bytes()]);
+        }
+    }
+}

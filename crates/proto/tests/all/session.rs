@@ -596,3 +596,187 @@ fn the_earlier_of_two_deadlines_holds_and_at_a_tie_the_phase_is_named() {
         );
     }
 }
+
+#[test]
+fn a_connection_that_failed_is_not_usable_though_its_result_is_still_to_be_taken() {
+    assert!(Dialogue::ready(&[]).session.is_usable(), "at rest");
+    let mut dialogue = Dialogue::mail_data(Bounds::NONE);
+    assert!(dialogue.session.is_usable());
+    dialogue.server("421 4.3.2 closing\r\n");
+    assert!(dialogue.session.is_over() && dialogue.session.is_under_way());
+    assert!(!dialogue.session.is_usable());
+    let _ = dialogue.failure();
+    assert!(!dialogue.session.is_usable());
+}
+
+#[test]
+fn there_is_something_to_write_exactly_while_octets_have_not_left() {
+    let mut dialogue = Dialogue::ready(&["PIPELINING"]);
+    assert!(!dialogue.session.wants_write());
+    dialogue.begin(1, TransactionOptions::default(), Bounds::NONE);
+    for octet in "MAIL FROM:<s@example.org>\r\nRCPT TO:<r1@example.org>\r\nDATA\r\n".chars() {
+        assert!(dialogue.session.wants_write());
+        assert_eq!(dialogue.says(1), octet.to_string());
+    }
+    assert!(!dialogue.session.wants_write());
+    dialogue.server("250 ok\r\n250 ok\r\n354 go ahead\r\n");
+    assert!(!dialogue.session.wants_write(), "the message is not given");
+    dialogue.chunk = MESSAGE;
+    dialogue.session.provide(MESSAGE, true, dialogue.now);
+    for octet in "Subject: x\r\n\r\n..hidden\r\n.\r\n".chars() {
+        assert!(dialogue.session.wants_write());
+        assert_eq!(dialogue.says(1), octet.to_string());
+    }
+    assert!(!dialogue.session.wants_write());
+}
+
+#[test]
+fn a_write_that_takes_nothing_does_not_move_the_deadline() {
+    let mut dialogue = Dialogue::mail_data(Bounds::NONE);
+    let deadline = dialogue.session.deadline();
+    dialogue.later(3_000);
+    dialogue.session.transmitted(0, MESSAGE, dialogue.now);
+    assert_eq!(dialogue.session.deadline(), deadline);
+    // One octet does, by a block's limit at most.
+    let _ = dialogue.says(1);
+    assert!(dialogue.session.deadline() > deadline);
+}
+
+#[test]
+fn a_window_that_is_full_to_the_octet_has_no_room() {
+    let mail = "MAIL FROM:<s@example.org>\r\n";
+    let rcpt = "RCPT TO:<r1@example.org>\r\n";
+    for (window, said) in [
+        (mail.len(), mail.to_owned()),
+        (mail.len() + 1, format!("{mail}{rcpt}")),
+    ] {
+        let mut config = Config::new("me.example".parse().unwrap());
+        config.limits.pipeline_window = window;
+        let now = Instant::now();
+        let mut dialogue = Dialogue {
+            session: Session::open(config, Bounds::NONE, now),
+            chunk: b"",
+            now,
+        };
+        dialogue.server("220 mx.example\r\n");
+        dialogue.client("EHLO me.example\r\n");
+        dialogue.server("250-mx.example\r\n250 PIPELINING\r\n");
+        let _ = dialogue.result();
+        dialogue.begin(1, TransactionOptions::default(), Bounds::NONE);
+        dialogue.client(&said);
+    }
+}
+
+#[test]
+fn behind_a_refused_mail_nothing_more_of_the_transaction_is_said() {
+    let mut dialogue = Dialogue::ready(&[]);
+    dialogue.begin(2, TransactionOptions::default(), Bounds::NONE);
+    dialogue.client("MAIL FROM:<s@example.org>\r\n");
+    dialogue.server("451 4.7.1 later\r\n");
+    assert_eq!(
+        dialogue.failure(),
+        (Phase::Mail, FailureKind::Refused, Outcome::NotAccepted)
+    );
+    dialogue.silent();
+    assert!(dialogue.session.is_idle());
+
+    // With PIPELINING some of it is said already, and all of that is answered first.
+    let mut dialogue = Dialogue::ready(&["PIPELINING"]);
+    dialogue.begin(500, TransactionOptions::default(), Bounds::NONE);
+    let said = dialogue.says(usize::MAX);
+    let replies = said.matches("\r\n").count();
+    assert!(replies < 500);
+    dialogue.server("451 4.7.1 later\r\n");
+    for _ in 1..replies {
+        assert!(!dialogue.session.is_over());
+        dialogue.silent();
+        dialogue.server("503 5.5.1 what\r\n");
+    }
+    let failure = dialogue.result().unwrap_err();
+    assert_eq!(failure.phase, Phase::Mail);
+    assert_eq!(failure.reply.unwrap().to_string(), "451 4.7.1 later");
+    dialogue.silent();
+    assert!(dialogue.session.is_idle());
+}
+
+#[test]
+fn data_is_said_up_to_the_instant_at_which_the_reserve_begins_and_not_behind_it() {
+    let mut bounds = Bounds::NONE;
+    bounds.reserve = Duration::from_secs(5);
+    for (behind, said) in [(0, "DATA\r\n"), (1, "")] {
+        let mut dialogue = Dialogue::ready(&[]);
+        bounds.deadline = Some(dialogue.now + Duration::from_secs(8));
+        dialogue.begin(1, TransactionOptions::default(), bounds);
+        dialogue.client("MAIL FROM:<s@example.org>\r\n");
+        dialogue.server("250 ok\r\n");
+        dialogue.client("RCPT TO:<r1@example.org>\r\n");
+        dialogue.later(3_000 + behind);
+        dialogue.server("250 ok\r\n");
+        dialogue.client(said);
+        if behind > 0 {
+            let limit = Limit::Reserve(bounds.reserve);
+            let (_, kind, outcome) = dialogue.failure();
+            assert_eq!(
+                (kind, outcome),
+                (FailureKind::TimedOut(limit), Outcome::NotAccepted)
+            );
+        }
+    }
+    // The same holds for mail data.
+    for (behind, said) in [(0, "Subject: x\r\n\r\n..hidden\r\n.\r\n"), (1, "")] {
+        let mut dialogue = Dialogue::ready(&[]);
+        bounds.deadline = Some(dialogue.now + Duration::from_secs(8));
+        dialogue.begin(1, TransactionOptions::default(), bounds);
+        for reply in ["250 ok\r\n", "250 ok\r\n", "354 go ahead\r\n"] {
+            let _ = dialogue.says(usize::MAX);
+            dialogue.server(reply);
+        }
+        dialogue.chunk = MESSAGE;
+        dialogue.session.provide(MESSAGE, true, dialogue.now);
+        dialogue.later(3_000 + behind);
+        dialogue.client(said);
+    }
+}
+
+#[test]
+fn the_reserve_alone_says_nothing_where_there_is_no_deadline() {
+    let mut bounds = Bounds::NONE;
+    bounds.reserve = Duration::from_secs(5);
+    let mut dialogue = Dialogue::mail_data(bounds);
+    dialogue.later(9_000);
+    dialogue.client("Subject: x\r\n\r\n..hidden\r\n.\r\n");
+}
+
+#[test]
+fn a_cancellation_stays_one_though_a_recipient_was_refused() {
+    let mut dialogue = Dialogue::ready(&["PIPELINING"]);
+    dialogue.begin(1, TransactionOptions::default(), Bounds::NONE);
+    let _ = dialogue.says(usize::MAX);
+    dialogue.server("250 ok\r\n550 5.1.1 nobody\r\n");
+    dialogue.session.cancel(dialogue.now);
+    let failure = dialogue.result().unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Cancelled);
+    assert_eq!(failure.outcome, Outcome::NotAccepted);
+    assert_eq!(failure.reply.unwrap().to_string(), "550 5.1.1 nobody");
+
+    // A deadline is what the refusal explains.
+    let mut dialogue = Dialogue::ready(&["PIPELINING"]);
+    dialogue.begin(1, TransactionOptions::default(), Bounds::NONE);
+    let _ = dialogue.says(usize::MAX);
+    dialogue.server("250 ok\r\n550 5.1.1 nobody\r\n");
+    dialogue.later(10_000);
+    dialogue.session.expire(dialogue.now);
+    assert_eq!(
+        dialogue.failure(),
+        (Phase::Rcpt, FailureKind::Refused, Outcome::NotAccepted)
+    );
+
+    // A 421 is the later word.
+    let mut dialogue = Dialogue::ready(&["PIPELINING"]);
+    dialogue.begin(1, TransactionOptions::default(), Bounds::NONE);
+    let _ = dialogue.says(usize::MAX);
+    dialogue.server("250 ok\r\n550 5.1.1 nobody\r\n421 4.3.2 closing\r\n");
+    let failure = dialogue.result().unwrap_err();
+    assert_eq!(failure.phase, Phase::DataInitiation);
+    assert_eq!(failure.reply.unwrap().to_string(), "421 4.3.2 closing");
+}

@@ -84,6 +84,7 @@ fn starttls_is_said_alone_and_ehlo_is_said_again_under_tls() {
         dialogue.hear("220 go ahead\r\n");
         assert!(matches!(dialogue.result(), Ok(Completed::Upgrade(_))));
         assert!(!dialogue.session.is_idle() && dialogue.session.is_upgrade_due());
+        assert!(dialogue.session.is_usable());
         assert!(!dialogue.session.is_encrypted());
         assert_eq!(dialogue.said, STARTTLS, "not an octet more in clear");
 
