@@ -175,7 +175,7 @@ impl On<'_> {
     }
 
     /// The message is committed before anything is said, whatever is said. Only at
-    /// [`Phase::DataTermination`].
+    /// [`Phase::DataTermination`](proto::Phase::DataTermination).
     ///
     /// ```
     /// # use std::time::Duration;
