@@ -812,3 +812,56 @@ fn commands_behind_a_message_that_has_left_whole_are_not_held_back_by_the_reserv
     let commands = "RSET\r\nMAIL FROM:<b@from.example>\r\nRCPT TO:<b@to.example>\r\n";
     assert_eq!(talk.says(), commands);
 }
+
+#[test]
+fn octets_of_a_message_that_leave_do_not_move_the_deadline_of_the_reply_before_it() {
+    let mut talk = Talk::under_way(2);
+    let deadline = talk.session.deadline();
+    assert_eq!(talk.session.phase(), Some(Phase::Mail));
+    for most in [10, group("a").len() - 12, usize::MAX] {
+        talk.now += Duration::from_secs(2);
+        talk.says_at_most(most);
+        assert_eq!(talk.session.deadline(), deadline);
+    }
+    assert_eq!(talk.session.outcome(), Outcome::Ambiguous);
+}
+
+#[test]
+fn a_message_of_which_nothing_is_wanted_any_more_is_not_taken() {
+    let mut talk = Talk::new();
+    let now = talk.now;
+    talk.session
+        .begin(&envelope("a", 1), options(BODY), Bounds::NONE, now)
+        .unwrap();
+    assert!(talk.session.needs_chunk());
+    talk.says();
+    talk.hears("550 no\r\n");
+    assert!(!talk.session.needs_chunk());
+    talk.session.provide(BODY.as_bytes(), true, now);
+    assert_eq!(talk.says(), "");
+    talk.hears("503 what\r\n");
+    let failure = talk.failed();
+    assert_eq!(
+        (failure.phase, failure.outcome),
+        (Phase::Mail, Outcome::NotAccepted)
+    );
+    assert!(talk.session.is_idle());
+}
+
+#[test]
+fn a_lingering_call_wants_no_further_message() {
+    let mut bounds = Bounds::NONE;
+    bounds.linger = Duration::from_secs(5);
+    let mut talk = Talk::new();
+    talk.begins("a", bounds).unwrap();
+    let (b, now) = (envelope("b", 1), talk.now);
+    talk.session.follow(&b, options(BODY), now).unwrap();
+    talk.says();
+    assert_eq!(talk.session.needs_chunk_of(), Some(1));
+    talk.session.cancel(now);
+    assert_eq!(talk.session.needs_chunk_of(), None);
+    talk.hears(&OK.repeat(3));
+    talk.accepted();
+    assert!(talk.session.take_result().is_none());
+    assert!(!talk.session.is_usable());
+}

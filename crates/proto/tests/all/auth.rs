@@ -775,3 +775,17 @@ fn a_derivation_that_nobody_waits_for_says_nothing() {
     assert_eq!(dialogue.say(), "");
     assert_eq!(dialogue.failed(), (FailureKind::Cancelled, false));
 }
+
+#[test]
+fn a_challenge_in_which_the_password_occurs_by_chance_is_taken_in_as_it_is() {
+    let mut dialogue = Dialogue::offering("LOGIN");
+    dialogue.begin(secure(Credentials::password("tim", "UGFz")));
+    dialogue.say();
+    dialogue.challenge("Username:");
+    assert_eq!(dialogue.response(), "tim");
+    // In base64 it begins with UGFz.
+    dialogue.challenge("Password:");
+    assert_eq!(dialogue.response(), "UGFz");
+    dialogue.hear("235 ok\r\n");
+    dialogue.accepted();
+}

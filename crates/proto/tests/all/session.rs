@@ -780,3 +780,37 @@ fn a_cancellation_stays_one_though_a_recipient_was_refused() {
     assert_eq!(failure.phase, Phase::DataInitiation);
     assert_eq!(failure.reply.unwrap().to_string(), "421 4.3.2 closing");
 }
+
+#[test]
+fn to_stop_what_is_not_under_way_spends_nothing() {
+    let mut dialogue = Dialogue::ready(&[]);
+    dialogue.session.cancel(dialogue.now);
+    dialogue.later(3_600_000);
+    dialogue.session.expire(dialogue.now);
+    assert!(dialogue.session.is_idle());
+
+    // A result that is still to be taken stands.
+    let mut dialogue = Dialogue::ambiguous(Bounds::NONE);
+    dialogue.server("250 queued\r\n");
+    dialogue.session.cancel(dialogue.now);
+    assert!(matches!(dialogue.result(), Ok(Completed::Accepted(_))));
+    assert!(dialogue.session.take_result().is_none());
+    assert!(dialogue.session.is_idle());
+}
+
+#[test]
+fn nothing_is_lingered_for_before_the_last_octet_has_left() {
+    let mut bounds = Bounds::NONE;
+    bounds.linger = Duration::from_millis(500);
+    let mut dialogue = Dialogue::mail_data(bounds);
+    let _ = dialogue.says(25);
+    dialogue.session.cancel(dialogue.now);
+    assert_eq!(
+        dialogue.failure(),
+        (
+            Phase::DataBlock,
+            FailureKind::Cancelled,
+            Outcome::NotAccepted
+        )
+    );
+}
