@@ -8,7 +8,7 @@ use super::ahead::Ahead;
 use super::mail_data::MailData;
 use super::transaction::{Queued, Transaction};
 use super::{Armed, Bounds, Command, Expected, Job, Line, Session};
-use crate::envelope::{BodyType, Chunking, Envelope, Require, TransactionOptions};
+use crate::envelope::{BodyType, Chunking, Envelope, TransactionOptions};
 use crate::ext::Extensions;
 use crate::failure::{Failure, FailureKind, Limit, ProtocolError, Unsupported};
 use crate::reader::ReplyReader;
@@ -510,11 +510,6 @@ impl Session {
         }
         transaction.needs_chunk = !last && mail_data.pending() == 0 && mail_data.consumed(chunk);
         self.grant_chunk(now);
-    }
-
-    /// Whether DATA waits for the replies to RCPT.
-    pub(super) fn waits_for_all(transaction: &Transaction) -> bool {
-        transaction.options.require == Require::AllRecipients
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::chunks::Stop;
 use super::mail_data::MailData;
-use super::transaction::{Acceptance, Queued, Transaction};
+use super::transaction::Acceptance;
 use super::{Command, Completed, Expected, Job, Session};
 use crate::envelope::Recipient;
 use crate::ext::Extensions;
@@ -221,21 +221,9 @@ impl Session {
                 transaction.refusal.get_or_insert((Phase::Mail, reply));
             }
         }
-        let all_answered = |next: &Expected| next.command.is_end_of_mail_data();
-        if Self::is_ended_by_recipients(transaction)
-            || self.expected.front().is_some_and(all_answered)
-        {
-            transaction.decide_recipients();
-        }
+        transaction.decide_recipients();
         self.fill(now);
         self.end_refused(now);
-    }
-
-    /// Without DATA under way, the last RCPT's reply may be what ends the transaction.
-    fn is_ended_by_recipients(transaction: &Transaction) -> bool {
-        transaction.queued != Queued::Data
-            && (Self::waits_for_all(transaction)
-                || transaction.queued == Queued::Recipients(transaction.recipients.len()))
     }
 
     /// Ends a refused transaction once every reply to what was sent has arrived: the connection is

@@ -1,7 +1,5 @@
 //! Messages ahead of the replies, as dialogues.
 
-use std::fmt::Write as _;
-use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use postbound_proto::transparency::LineEndings;
@@ -9,6 +7,8 @@ use postbound_proto::{
     Bounds, Chunking, Completed, Config, Envelope, Failure, FailureKind, Limit, Outcome, Phase,
     Protocol, ProtocolError, Require, Session, TransactionOptions,
 };
+
+use crate::dialogue::{at_rest, config, write};
 
 const EXTENSIONS: [&str; 2] = ["PIPELINING", "CHUNKING"];
 const BODY: &str = "hi\r\n";
@@ -23,31 +23,17 @@ struct Talk {
 }
 
 impl Talk {
-    fn with(extensions: &[&str], config: impl FnOnce(&mut Config)) -> Self {
+    fn with(extensions: &[&str], change: impl FnOnce(&mut Config)) -> Self {
         let now = Instant::now();
-        let mut settings = Config::new("me.example".parse().unwrap());
-        config(&mut settings);
-        let hello = match settings.protocol {
-            Protocol::Lmtp => "LHLO me.example\r\n",
-            _ => "EHLO me.example\r\n",
-        };
-        let mut talk = Self {
-            session: Session::open(settings, Bounds::NONE, now),
+        let mut config = config();
+        change(&mut config);
+        Self {
+            session: at_rest(config, extensions, now),
             now,
             messages: Vec::new(),
             given: 0,
             had: 0,
-        };
-        talk.hears("220 mx.example\r\n");
-        assert_eq!(talk.says(), hello);
-        let mut reply = "250-mx.example\r\n".to_owned();
-        for extension in extensions {
-            write!(reply, "250-{extension}\r\n").unwrap();
         }
-        talk.hears(&format!("{reply}250 ENHANCEDSTATUSCODES\r\n"));
-        let ready = talk.session.take_result();
-        assert!(matches!(ready, Some(Ok(Completed::Ready(_)))));
-        talk
     }
 
     fn new() -> Self {
@@ -103,14 +89,7 @@ impl Talk {
 
     fn says_at_most(&mut self, most: usize) -> String {
         let chunk = self.messages.get(self.had).cloned().unwrap_or_default();
-        let mut slices = [IoSlice::new(&[]); 16];
-        let count = self
-            .session
-            .transmit(chunk.as_bytes(), &mut slices, self.now);
-        let mut octets: Vec<u8> = slices[..count].iter().flat_map(|s| s.to_vec()).collect();
-        octets.truncate(most);
-        self.session
-            .transmitted(octets.len(), chunk.as_bytes(), self.now);
+        let octets = write(&mut self.session, chunk.as_bytes(), most, self.now);
         String::from_utf8(octets).unwrap()
     }
 
@@ -783,16 +762,20 @@ fn an_empty_message_s_outcome_flips_with_the_last_octet_of_its_command() {
 
 #[test]
 fn a_write_that_takes_nothing_does_not_move_the_deadline_of_a_message_ahead() {
-    let body = "x".repeat(998) + "\r\n";
+    let body = "x".repeat(99_998) + "\r\n";
     let mut talk = Talk::new();
     talk.begins_with(&envelope("a", 1), &body, options(&body), Bounds::NONE)
         .unwrap();
     talk.says_at_most(200);
     talk.hears(&OK.repeat(2));
+    // Enough for some seconds at the minimum rate.
+    talk.says_at_most(80_000);
     let deadline = talk.session.deadline();
     talk.now += Duration::from_secs(3);
     talk.says_at_most(0);
     assert_eq!(talk.session.deadline(), deadline);
+    talk.says_at_most(1);
+    assert!(talk.session.deadline() > deadline);
 }
 
 #[test]

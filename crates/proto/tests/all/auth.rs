@@ -1,6 +1,5 @@
 //! AUTH as dialogues: the vectors of the RFCs, and what hostile servers say instead.
 
-use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -9,6 +8,8 @@ use postbound_proto::sasl::{
     Auth, AuthError, AuthPolicy, BindingKind, ChannelBinding, Credentials, Mechanism, Strength,
 };
 use postbound_proto::*;
+
+use crate::dialogue::{at_rest, config, says};
 
 const NONCE: &str = "fyko+d2lbbFgONRv9qkxdawL";
 
@@ -25,20 +26,13 @@ impl Dialogue {
 
     fn with_limits(mechanisms: &str, limits: Limits) -> Self {
         let now = Instant::now();
-        let mut config = Config::new("me.example".parse().unwrap());
+        let mut config = config();
         config.limits = limits;
-        let mut dialogue = Self {
-            session: Session::open(config, Bounds::NONE, now),
+        let offer = format!("AUTH {mechanisms}");
+        Self {
+            session: at_rest(config, &[&offer], now),
             now,
-        };
-        dialogue.hear("220 mx.example ESMTP\r\n");
-        assert_eq!(dialogue.say(), "EHLO me.example\r\n");
-        dialogue.hear(&format!("250-mx.example\r\n250 AUTH {mechanisms}\r\n"));
-        assert!(matches!(
-            dialogue.session.take_result(),
-            Some(Ok(Completed::Ready(_)))
-        ));
-        dialogue
+        }
     }
 
     fn begin(&mut self, auth: Auth) {
@@ -73,11 +67,7 @@ impl Dialogue {
         while self.session.needs_derivation() {
             self.session.derive(1_000, self.now);
         }
-        let mut slices = [IoSlice::new(&[]); 4];
-        let count = self.session.transmit(b"", &mut slices, self.now);
-        let octets: Vec<u8> = slices[..count].iter().flat_map(|s| s.to_vec()).collect();
-        self.session.transmitted(octets.len(), b"", self.now);
-        String::from_utf8(octets).unwrap()
+        says(&mut self.session, b"", self.now)
     }
 
     /// What it says, without base64.

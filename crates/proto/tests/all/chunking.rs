@@ -1,14 +1,15 @@
 //! Mail data by BDAT (RFC 3030), as a dialogue.
 
-use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use postbound_proto::transparency::LineEndings;
 use postbound_proto::{
-    BodyType, Bounds, Chunking, Completed, Config, Envelope, Failure, FailureKind, Limit, Outcome,
-    Phase, ProtocolError, Session, Timeouts, TransactionOptions, Unsupported,
+    BodyType, Bounds, Chunking, Completed, Envelope, Failure, FailureKind, Limit, Outcome, Phase,
+    ProtocolError, Session, Timeouts, TransactionOptions, Unsupported,
 };
 use proptest::prelude::*;
+
+use crate::dialogue::{self, at_rest};
 
 struct Dialogue {
     session: Session,
@@ -31,22 +32,15 @@ impl Dialogue {
     /// At rest behind an EHLO that offered these.
     fn ready(extensions: &str) -> Self {
         let now = Instant::now();
-        let mut config = Config::new("me.example".parse().unwrap());
+        let mut config = dialogue::config();
         config.timeouts = Timeouts::uniform(Duration::from_secs(10)).unwrap();
         config.limits.pipeline_window = 24;
-        let mut dialogue = Self {
-            session: Session::open(config, Bounds::NONE, now),
+        let extensions: Vec<&str> = extensions.split(' ').collect();
+        Self {
+            session: at_rest(config, &extensions, now),
             chunk: Vec::new(),
             now,
-        };
-        dialogue.server("220 mx.example\r\n");
-        dialogue.client("EHLO me.example\r\n");
-        let extensions = extensions.replace(' ', "\r\n250-");
-        dialogue.server(&format!(
-            "250-mx.example\r\n250-{extensions}\r\n250 HELP\r\n"
-        ));
-        assert!(matches!(dialogue.result(), Ok(Completed::Ready(_))));
-        dialogue
+        }
     }
 
     /// Where the first piece of the message is wanted.
@@ -83,25 +77,12 @@ impl Dialogue {
 
     /// One write.
     fn write(&mut self, most: usize) -> Vec<u8> {
-        let mut slices = [IoSlice::new(&[]); 8];
-        let count = self.session.transmit(&self.chunk, &mut slices, self.now);
-        let mut octets: Vec<u8> = slices[..count].iter().flat_map(|s| s.to_vec()).collect();
-        octets.truncate(most);
-        self.session
-            .transmitted(octets.len(), &self.chunk, self.now);
-        octets
+        dialogue::write(&mut self.session, &self.chunk, most, self.now)
     }
 
     /// What the client says now, at most `most` octets of it.
     fn says(&mut self, most: usize) -> String {
-        let mut said = Vec::new();
-        loop {
-            let octets = self.write(most - said.len());
-            if octets.is_empty() {
-                return String::from_utf8(said).unwrap();
-            }
-            said.extend_from_slice(&octets);
-        }
+        dialogue::says_at_most(&mut self.session, &self.chunk, most, self.now)
     }
 
     fn client(&mut self, expected: &str) {

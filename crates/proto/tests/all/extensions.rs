@@ -1,44 +1,30 @@
 //! Service extensions and their parameters: typed, and never asked of a server without them.
 
-use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use postbound_proto::ext::*;
 use postbound_proto::*;
 use proptest::prelude::*;
 
+use crate::dialogue::{at_rest, config, says};
+
 /// What the session wants to say.
 fn said(session: &mut Session, now: Instant) -> String {
-    let mut slices = [IoSlice::new(&[]); 8];
-    let count = session.transmit(b"", &mut slices, now);
-    let octets: Vec<u8> = slices[..count].iter().flat_map(|s| s.to_vec()).collect();
-    session.transmitted(octets.len(), b"", now);
-    String::from_utf8(octets).unwrap()
+    says(session, b"", now)
 }
 
 /// A session with a server that offers these, and nothing said yet.
 fn session(offers: &str, now: Instant) -> Session {
-    let mut config = Config::new("me.example".parse().unwrap());
+    let mut config = config();
     // REQUIRETLS is nothing to ask for in clear.
     config.security = Security::Implicit;
     session_with(config, offers, now)
 }
 
 fn session_with(config: Config, offers: &str, now: Instant) -> Session {
-    let mut session = Session::open(config, Bounds::NONE, now);
-    session.receive(b"220 mx\r\n", now);
-    said(&mut session, now);
-    let mut reply = "250-mx".to_owned();
-    for line in offers.split('|') {
-        reply.push_str(&format!("\r\n250-{line}"));
-    }
-    reply.push_str("\r\n250 PIPELINING\r\n");
-    session.receive(reply.as_bytes(), now);
-    assert!(matches!(
-        session.take_result(),
-        Some(Ok(Completed::Ready(_)))
-    ));
-    session
+    let mut offers: Vec<&str> = offers.split('|').collect();
+    offers.push("PIPELINING");
+    at_rest(config, &offers, now)
 }
 
 fn envelope(to: &[&str]) -> Envelope {

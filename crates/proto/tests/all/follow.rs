@@ -1,12 +1,12 @@
 //! Transactions behind one another, as dialogues.
 
-use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use postbound_proto::{
-    Bounds, Completed, Config, Envelope, Failure, FailureKind, Outcome, Phase, Session,
-    TransactionOptions,
+    Bounds, Completed, Envelope, Failure, FailureKind, Outcome, Phase, Session, TransactionOptions,
 };
+
+use crate::dialogue::{at_rest, config, write};
 
 struct Talk {
     session: Session,
@@ -17,16 +17,10 @@ impl Talk {
     /// A session at rest, with a server that offers these.
     fn with(extensions: &str) -> Self {
         let now = Instant::now();
-        let config = Config::new("me.example".parse().unwrap());
-        let mut talk = Self {
-            session: Session::open(config, Bounds::NONE, now),
+        Self {
+            session: at_rest(config(), &[extensions], now),
             now,
-        };
-        talk.hears("220 mx.example\r\n");
-        assert_eq!(talk.says(b""), "EHLO me.example\r\n");
-        talk.hears(&format!("250-mx.example\r\n250 {extensions}\r\n"));
-        talk.ready();
-        talk
+        }
     }
 
     /// With message `a` under way up to its 354, and `b` behind it.
@@ -52,17 +46,8 @@ impl Talk {
     }
 
     fn says_at_most(&mut self, chunk: &[u8], most: usize) -> String {
-        let mut slices = [IoSlice::new(&[]); 16];
-        let count = self.session.transmit(chunk, &mut slices, self.now);
-        let mut octets: Vec<u8> = slices[..count].iter().flat_map(|s| s.to_vec()).collect();
-        octets.truncate(most);
-        self.session.transmitted(octets.len(), chunk, self.now);
+        let octets = write(&mut self.session, chunk, most, self.now);
         String::from_utf8(octets).unwrap()
-    }
-
-    fn ready(&mut self) {
-        let result = self.session.take_result();
-        assert!(matches!(result, Some(Ok(Completed::Ready(_)))));
     }
 
     fn accepted(&mut self) -> String {

@@ -1,12 +1,13 @@
 //! LMTP (RFC 2033), as a dialogue.
 
-use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use postbound_proto::{
-    Bounds, Chunking, Completed, Config, Envelope, Failure, FailureKind, Outcome, Phase, Protocol,
+    Bounds, Chunking, Completed, Envelope, Failure, FailureKind, Outcome, Phase, Protocol,
     Recipient, Session, Timeouts, TransactionOptions,
 };
+
+use crate::dialogue;
 
 const MESSAGE: &[u8] = b"Subject: x\r\n\r\ny\r\n";
 
@@ -19,7 +20,7 @@ struct Dialogue {
 impl Dialogue {
     fn greeted() -> Self {
         let now = Instant::now();
-        let mut config = Config::new("me.example".parse().unwrap());
+        let mut config = dialogue::config();
         config.timeouts = Timeouts::uniform(Duration::from_secs(10)).unwrap();
         config.protocol = Protocol::Lmtp;
         let mut dialogue = Self {
@@ -74,17 +75,7 @@ impl Dialogue {
     }
 
     fn says(&mut self) -> String {
-        let mut said = Vec::new();
-        loop {
-            let mut slices = [IoSlice::new(&[]); 8];
-            let count = self.session.transmit(self.chunk, &mut slices, self.now);
-            let octets: Vec<u8> = slices[..count].iter().flat_map(|s| s.to_vec()).collect();
-            if octets.is_empty() {
-                return String::from_utf8(said).unwrap();
-            }
-            self.session.transmitted(octets.len(), self.chunk, self.now);
-            said.extend_from_slice(&octets);
-        }
+        dialogue::says(&mut self.session, self.chunk, self.now)
     }
 
     fn later(&mut self, seconds: u64) {

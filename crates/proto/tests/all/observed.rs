@@ -1,11 +1,12 @@
 //! What is told of a session meanwhile and behind it: its dialogue, and how long each phase lasted.
 
-use std::io::IoSlice;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use postbound_proto::sasl::{Auth, Credentials};
 use postbound_proto::*;
+
+use crate::dialogue;
 
 /// A session whose lines are kept.
 struct Talk {
@@ -19,7 +20,7 @@ impl Talk {
         let now = Instant::now();
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let kept = Arc::clone(&lines);
-        let mut config = Config::new("me.example".parse().unwrap());
+        let mut config = dialogue::config();
         config.observer = Some(Observer::new(move |line, _| {
             kept.lock().unwrap().push(line.to_string());
         }));
@@ -46,15 +47,7 @@ impl Talk {
     }
 
     fn says(&mut self, chunk: &[u8]) {
-        loop {
-            let mut slices = [IoSlice::new(&[]); 4];
-            let count = self.session.transmit(chunk, &mut slices, self.now);
-            let octets = slices[..count].iter().map(|slice| slice.len()).sum();
-            if octets == 0 {
-                return;
-            }
-            self.session.transmitted(octets, chunk, self.now);
-        }
+        let _ = dialogue::says(&mut self.session, chunk, self.now);
     }
 
     fn completed(&mut self) -> Completed {

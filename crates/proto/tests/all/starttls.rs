@@ -1,10 +1,11 @@
 //! Dialogues about STARTTLS (RFC 3207): when it is said, what may come between it and TLS, and what
 //! is left of what was known before.
 
-use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
 use postbound_proto::*;
+
+use crate::dialogue;
 
 struct Dialogue {
     session: Session,
@@ -15,7 +16,7 @@ struct Dialogue {
 impl Dialogue {
     fn new(security: Security) -> Self {
         let now = Instant::now();
-        let mut config = Config::new("me.example".parse().unwrap());
+        let mut config = dialogue::config();
         config.security = security;
         let bounds = Bounds::NONE;
         let session = Session::open(config, bounds, now);
@@ -32,16 +33,8 @@ impl Dialogue {
     fn hear(&mut self, octets: &str) -> &mut Self {
         self.now += Duration::from_millis(1);
         self.session.receive(octets.as_bytes(), self.now);
-        loop {
-            let mut slices = [IoSlice::new(&[]); 4];
-            let count = self.session.transmit(b"", &mut slices, self.now);
-            let octets: Vec<u8> = slices[..count].iter().flat_map(|s| s.to_vec()).collect();
-            if octets.is_empty() {
-                return self;
-            }
-            self.said += std::str::from_utf8(&octets).unwrap();
-            self.session.transmitted(octets.len(), b"", self.now);
-        }
+        self.said += &dialogue::says(&mut self.session, b"", self.now);
+        self
     }
 
     fn result(&mut self) -> Result<Completed, Box<Failure>> {
