@@ -146,11 +146,8 @@ impl Chunks {
     /// Whether the first so many slices go to the message's end.
     pub(super) fn ends_with(&self, slices: usize) -> bool {
         let command = usize::from(self.command_taken < self.command.len());
-        self.state == State::Granted
-            && self.last
-            && slices
-                .checked_sub(command)
-                .is_some_and(|pieces| self.encoder.ends_with(pieces))
+        let pieces = slices.checked_sub(command);
+        pieces.is_some_and(|pieces| self.encoder.ends_with(pieces))
     }
 
     pub(super) fn taken(&mut self, count: usize) {
@@ -170,17 +167,6 @@ impl Chunks {
             State::None => 0,
             _ => self.command.len() - self.command_taken + self.encoder.pending(),
         }
-    }
-
-    pub(super) fn needs_prepare(&self, source: &[u8], last: bool) -> bool {
-        match self.state {
-            State::None => self.part.end < source.len() || (last && !self.finished),
-            _ => self.left > 0 && self.encoder.pending() == 0,
-        }
-    }
-
-    pub(super) fn consumed(&self, source: &[u8]) -> bool {
-        self.state == State::None && self.part.end >= source.len()
     }
 
     pub(super) const fn is_finished(&self) -> bool {

@@ -427,7 +427,7 @@ impl Session {
             return;
         }
         // A chunk may be absorbed whole, such as one CR that waits for what follows it.
-        transaction.needs_chunk = !last && mail_data.consumed(chunk) && mail_data.pending() == 0;
+        transaction.needs_chunk = !last && mail_data.pending() == 0;
         if let MailData::Data(_) = mail_data {
             transaction.all_given = last;
         }
@@ -502,13 +502,11 @@ impl Session {
             return;
         }
         let last = transaction.last_piece;
-        if mail_data.needs_prepare(chunk, last)
-            && let Err(error) = mail_data.prepare(chunk, last)
-        {
+        if let Err(error) = mail_data.prepare(chunk, last) {
             self.fail(FailureKind::Message(error), None, now);
             return;
         }
-        transaction.needs_chunk = !last && mail_data.pending() == 0 && mail_data.consumed(chunk);
+        transaction.needs_chunk = !last && mail_data.pending() == 0;
         self.grant_chunk(now);
     }
 }

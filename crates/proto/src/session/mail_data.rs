@@ -33,14 +33,10 @@ impl MailData {
         }
     }
 
-    /// Prepares octets of `source`, as many as are handed out at once.
+    /// Prepares octets of `source`, up to as many as are handed out at once. If none is pending
+    /// behind it, there is nothing left of `source`.
     pub(super) fn prepare(&mut self, source: &[u8], last: bool) -> Result<(), BareLineEnding> {
         either!(self, it => it.prepare(source, last))
-    }
-
-    /// Whether everything that was prepared is taken, and there is more to prepare.
-    pub(super) fn needs_prepare(&self, source: &[u8], last: bool) -> bool {
-        either!(self, it => it.needs_prepare(source, last))
     }
 
     /// Fills `slices` with what may leave, in order, and says how many it set.
@@ -61,11 +57,6 @@ impl MailData {
     /// The transport took the first `count` of the prepared octets.
     pub(super) fn taken(&mut self, count: usize) {
         either!(self, it => it.taken(count));
-    }
-
-    /// Whether nothing of `source` is left to be prepared or taken.
-    pub(super) fn consumed(&self, source: &[u8]) -> bool {
-        either!(self, it => it.consumed(source))
     }
 
     /// Whether the last octet was taken.

@@ -848,3 +848,46 @@ fn a_lingering_call_wants_no_further_message() {
     assert!(talk.session.take_result().is_none());
     assert!(!talk.session.is_usable());
 }
+
+#[test]
+fn only_what_follows_a_message_ahead_begins_with_reset() {
+    let by_data = with(BODY, |options| options.chunking = Chunking::Never);
+    let data = |name| group(name).replace("BDAT 4 LAST\r\nhi\r\n", "DATA\r\n");
+    let mut talk = Talk::under_way(1);
+    talk.begins_with(&envelope("b", 1), BODY, by_data, Bounds::NONE)
+        .unwrap();
+    assert_eq!(talk.says(), format!("{}RSET\r\n{}", group("a"), data("b")));
+
+    let mut talk = Talk::new();
+    talk.begins_with(&envelope("a", 1), BODY, by_data, Bounds::NONE)
+        .unwrap();
+    talk.begins("b", Bounds::NONE).unwrap();
+    assert_eq!(talk.says(), data("a"));
+    talk.hears("250 ok\r\n250 ok\r\n354 go\r\n");
+    talk.gives();
+    assert_eq!(talk.says(), format!("{BODY}.\r\n{}", group("b")));
+}
+
+#[test]
+fn no_message_is_asked_for_once_the_reserve_is_broken() {
+    let mut bounds = Bounds::NONE;
+    bounds.reserve = Duration::from_secs(10);
+    let mut talk = Talk::new();
+    bounds.deadline = Some(talk.now + Duration::from_secs(9));
+    talk.begins("a", bounds).unwrap();
+    let kind = FailureKind::TimedOut(Limit::Reserve(bounds.reserve));
+    assert_eq!(talk.failed().kind, kind, "at once");
+
+    // Behind a message that has left it is not said any further, and the first one has its time.
+    let mut talk = Talk::new();
+    bounds.deadline = Some(talk.now + Duration::from_secs(30));
+    talk.begins("a", bounds).unwrap();
+    talk.says();
+    talk.now += Duration::from_secs(21);
+    talk.begins("b", bounds).unwrap();
+    assert!(!talk.session.is_over() && !talk.session.needs_chunk());
+    let commands = "RSET\r\nMAIL FROM:<b@from.example>\r\nRCPT TO:<b@to.example>\r\n";
+    assert_eq!(talk.says(), commands);
+    talk.hears(&OK.repeat(3));
+    talk.accepted();
+}

@@ -507,6 +507,7 @@ fn what_follows_leaves_with_the_last_chunk_wherever_a_write_ends_before() {
         dialogue.server("250 ok\r\n");
         assert_eq!(dialogue.write(first), whole[..first]);
         assert_eq!(dialogue.write(usize::MAX), whole[first..]);
+        dialogue.client("");
     }
 }
 
@@ -525,4 +526,29 @@ fn while_chunks_are_on_their_way_there_is_something_to_write() {
         assert_eq!(dialogue.write(1), [octet]);
     }
     assert!(!dialogue.session.wants_write());
+}
+
+#[test]
+fn what_follows_never_leaves_in_the_midst_of_the_last_chunk() {
+    // Each bare LF makes two pieces, and a write takes a few of them.
+    for lines in [1, 7, 8, 9, 31, 32, 33, 200] {
+        let mut dialogue = Dialogue::begun("PIPELINING CHUNKING", up_to(u32::MAX));
+        let now = dialogue.now;
+        dialogue.session.follow(&envelope(), up_to(4), now).unwrap();
+        dialogue.provide("a\n".repeat(lines).as_bytes(), true);
+        let (octets, chunk) = (3 * lines, "a\r\n".repeat(lines));
+        dialogue.client(&format!(
+            "BDAT {octets} LAST\r\n{chunk}MAIL FROM:<a@example.org>\r\n"
+        ));
+    }
+}
+
+#[test]
+fn behind_a_refused_chunk_there_is_nothing_to_write() {
+    let mut dialogue = Dialogue::begun("PIPELINING CHUNKING", up_to(4));
+    dialogue.provide(b"ab\r\ncd\r\nef\r\ngh\r\n", true);
+    dialogue.client("BDAT 4\r\nab\r\nBDAT 4\r\ncd\r\nBDAT 4\r\nef\r\n");
+    dialogue.server("552 5.3.4 too much\r\n");
+    assert!(!dialogue.session.is_over() && !dialogue.session.wants_write());
+    dialogue.client("");
 }

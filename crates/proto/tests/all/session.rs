@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use postbound_proto::{
-    Bounds, Completed, Envelope, FailureKind, Limit, Outcome, Phase, ProtocolError, Require,
-    TransactionOptions, Unsupported,
+    BodyType, Bounds, Completed, Envelope, FailureKind, Limit, Outcome, Phase, ProtocolError,
+    Require, TransactionOptions, Unsupported,
 };
 
 use crate::dialogue::{Dialogue, MESSAGE, config};
@@ -473,4 +473,38 @@ fn a_refused_transaction_says_how_long_each_phase_lasted() {
         (Phase::DataInitiation, 7),
     ];
     assert_eq!(lasted, expected);
+}
+
+#[test]
+fn nothing_is_begun_before_the_last_result_is_taken() {
+    let mut dialogue = Dialogue::ambiguous(Bounds::NONE);
+    dialogue.server("250 queued\r\n");
+    let now = dialogue.now;
+    let refused = dialogue.session.reset(Bounds::NONE, now).unwrap_err();
+    assert_eq!(
+        (refused.phase, refused.kind),
+        (Phase::Reset, FailureKind::NotIdle)
+    );
+    let _ = dialogue.result();
+    dialogue.session.reset(Bounds::NONE, now).unwrap();
+}
+
+#[test]
+fn eight_bit_mail_data_is_declared_where_it_is_offered_and_refused_where_not() {
+    let mut options = TransactionOptions::default();
+    options.body = BodyType::EightBitMime;
+    let mut dialogue = Dialogue::ready(&["8BITMIME"]);
+    dialogue.begin(1, options, Bounds::NONE);
+    dialogue.client("MAIL FROM:<s@example.org> BODY=8BITMIME\r\n");
+
+    let mut dialogue = Dialogue::ready(&[]);
+    let to = ["r@example.org".parse().unwrap()];
+    let envelope = Envelope::new("s@example.org".parse().unwrap(), to).unwrap();
+    let now = dialogue.now;
+    let refused = dialogue
+        .session
+        .begin(&envelope, options, Bounds::NONE, now);
+    let kind = FailureKind::Unsupported(Unsupported::EightBitMime);
+    assert_eq!(refused.unwrap_err().kind, kind);
+    dialogue.silent();
 }
