@@ -168,7 +168,7 @@ impl ReplyReader {
         if octet == 0 {
             return Err(ReplyError::Nul);
         }
-        let after_cr = column > 0 && self.held.last() == Some(&b'\r');
+        let after_cr = self.held.last() == Some(&b'\r');
         if after_cr != (octet == b'\n') {
             return Err(ReplyError::BareLineEnding);
         }

@@ -17,8 +17,8 @@ use crate::{Outcome, Phase, Reply};
 
 /// RFC 5321 §4.5.3.1.4, which holds for AUTH with an initial response, too (RFC 4954 §4).
 const COMMAND_LINE: usize = 512;
-/// RFC 4954 §4: a response with its CRLF.
-const RESPONSE_LINE: usize = 12_288;
+/// RFC 4954 §4: a response, which has 12,288 octets with its CRLF.
+const RESPONSE: usize = 12_288 - 2;
 /// Fewer octets than this are no secret, and would be found in any text.
 const UNSAYABLE: usize = 4;
 
@@ -163,10 +163,7 @@ impl Session {
                 }
             };
             let initial = exchange.initial().map(|response| encode(&response));
-            if initial
-                .as_ref()
-                .is_some_and(|line| line.len() + 2 > RESPONSE_LINE)
-            {
+            if initial.as_ref().is_some_and(|line| line.len() > RESPONSE) {
                 why = AuthError::TooLong;
                 continue;
             }
@@ -232,7 +229,7 @@ impl Session {
     }
 
     fn respond_encoded(&mut self, line: Zeroizing<String>, now: Instant) {
-        if line.len() + 2 > RESPONSE_LINE {
+        if line.len() > RESPONSE {
             self.break_off(AuthError::TooLong, now);
             return;
         }

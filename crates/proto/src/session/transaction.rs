@@ -212,10 +212,10 @@ impl Transaction {
 
     /// Whether DATA may be queued now: behind unanswered RCPTs only where one acceptance is enough.
     pub(super) fn may_queue_data(&self) -> bool {
-        self.wants_data()
-            || (self.options.require == Require::AnyRecipient
-                && self.refusal.is_none()
-                && (!self.mail_accepted || self.pending_recipients()))
+        match self.options.require {
+            Require::AnyRecipient => self.refusal.is_none(),
+            Require::AllRecipients => self.wants_data(),
+        }
     }
 
     /// Once every RCPT is answered: is that the end of it? The last refusal stands for them.

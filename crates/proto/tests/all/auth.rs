@@ -153,10 +153,42 @@ fn an_initial_response_that_is_too_long_for_the_command_line_waits_for_an_empty_
         assert_eq!(line.len() > 12, inline, "{length}: {}", line.len());
         assert!(line.len() <= 512);
     }
-    let mut dialogue = Dialogue::offering("PLAIN");
-    let password = "p".repeat(9_300);
-    let error = dialogue.refused(secure(Credentials::password("tim", password.as_str())));
-    assert_eq!(error, AuthError::TooLong);
+}
+
+#[test]
+fn a_response_has_12288_octets_with_its_end_and_no_more() {
+    // Three octets are four of base64.
+    for (octets, fits) in [(9_213, true), (9_214, false)] {
+        let mut dialogue = Dialogue::offering("PLAIN");
+        let password = "p".repeat(octets - "\0tim\0".len());
+        let auth = secure(Credentials::password("tim", password.as_str()));
+        if fits {
+            dialogue.begin(auth);
+            assert_eq!(dialogue.say(), "AUTH PLAIN\r\n");
+            dialogue.hear("334 \r\n");
+            assert_eq!(dialogue.response(), format!("\0tim\0{password}"));
+        } else {
+            assert_eq!(dialogue.refused(auth), AuthError::TooLong);
+        }
+
+        let mut dialogue = Dialogue::offering("LOGIN");
+        let password = "p".repeat(octets);
+        dialogue.begin(secure(Credentials::password("tim", password.as_str())));
+        dialogue.say();
+        dialogue.challenge("Username:");
+        dialogue.say();
+        dialogue.challenge("Password:");
+        if fits {
+            assert_eq!(dialogue.response(), password);
+        } else {
+            assert_eq!(dialogue.say(), "*\r\n");
+            dialogue.hear("501 broken off\r\n");
+            assert_eq!(
+                dialogue.failed(),
+                (FailureKind::Auth(AuthError::TooLong), true)
+            );
+        }
+    }
 }
 
 #[test]
@@ -504,6 +536,17 @@ fn an_exchange_that_goes_wrong_is_broken_off_and_the_session_stays_in_step() {
     }
 }
 
+#[test]
+fn a_challenge_has_as_many_octets_as_the_limit_says_and_no_more() {
+    for (octets, answer) in [(2_048, "dGlt\r\n"), (2_052, "*\r\n")] {
+        let mut dialogue = Dialogue::offering("LOGIN");
+        dialogue.begin(secure(Credentials::password("tim", "tanstaaf")));
+        dialogue.say();
+        dialogue.hear(&format!("334 {}\r\n", "A".repeat(octets)));
+        assert_eq!(dialogue.say(), answer);
+    }
+}
+
 fn encoded(challenge: &str) -> String {
     format!("334 {}\r\n", STANDARD.encode(challenge))
 }
@@ -582,9 +625,21 @@ fn a_server_that_never_comes_to_an_end_is_left() {
         }
         assert!(!dialogue.failed().1, "{mechanism}: not in step any more");
     }
-    // Every mechanism is refused, over and over.
+    // The last reply that there may be is a challenge: the password is not said any more.
     let mut limits = Limits::DEFAULT;
     limits.auth_rounds = 2;
+    let mut dialogue = Dialogue::with_limits("LOGIN", limits);
+    dialogue.begin(secure(Credentials::password("user", "pencil")));
+    dialogue.say();
+    dialogue.challenge("Username:");
+    assert_eq!(dialogue.response(), "user");
+    dialogue.challenge("Password:");
+    assert_eq!(dialogue.say(), "");
+    assert_eq!(
+        dialogue.failed(),
+        (FailureKind::Auth(AuthError::Rounds), false)
+    );
+    // Every mechanism is refused, over and over.
     let mut dialogue = Dialogue::with_limits("SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN", limits);
     dialogue.begin(secure(Credentials::password("user", "pencil")));
     dialogue.say();
@@ -635,10 +690,12 @@ fn a_reply_that_repeats_a_secret_is_shown_without_it() {
     dialogue.begin(secure(Credentials::password("user", "pencil")));
     let line = dialogue.say();
     let line = line.trim_end();
-    dialogue.hear(&format!("500-what is {line}\r\n500 and pencil pencil\r\n"));
+    dialogue.hear(&format!(
+        "500-what is {line}\r\n500 pencil and pencil pencil\r\n"
+    ));
     let failure = dialogue.result().unwrap_err();
     let reply = failure.reply.unwrap().to_string();
-    assert_eq!(reply, "500 what is AUTH PLAIN *** / and *** ***");
+    assert_eq!(reply, "500 what is AUTH PLAIN *** / *** and *** ***");
     // Neither does it come back later.
     dialogue.hear("500 still pencil\r\n");
     let spent = dialogue

@@ -114,13 +114,19 @@ impl Dialogue {
             .unwrap();
     }
 
-    /// In the middle of mail data, with the message given.
-    pub(crate) fn mail_data(bounds: Bounds) -> Self {
+    /// Where the message is wanted.
+    pub(crate) fn data(bounds: Bounds) -> Self {
         let mut dialogue = Self::ready(&["PIPELINING"]);
         dialogue.begin(1, TransactionOptions::default(), bounds);
         dialogue.client("MAIL FROM:<s@example.org>\r\nRCPT TO:<r1@example.org>\r\nDATA\r\n");
         dialogue.server("250 ok\r\n250 ok\r\n354 go ahead\r\n");
         assert!(dialogue.session.needs_chunk());
+        dialogue
+    }
+
+    /// In the middle of mail data, with the message given.
+    pub(crate) fn mail_data(bounds: Bounds) -> Self {
+        let mut dialogue = Self::data(bounds);
         dialogue.chunk = MESSAGE;
         dialogue.session.provide(MESSAGE, true, dialogue.now);
         dialogue

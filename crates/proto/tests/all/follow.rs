@@ -6,7 +6,7 @@ use postbound_proto::{
     Bounds, Completed, Envelope, Failure, FailureKind, Outcome, Phase, Session, TransactionOptions,
 };
 
-use crate::dialogue::{at_rest, config, write};
+use crate::dialogue::{self, at_rest, config, write};
 
 struct Talk {
     session: Session,
@@ -282,4 +282,21 @@ fn nothing_follows_on_a_connection_that_is_spent_or_in_a_call_that_was_stopped()
     assert_eq!(refused.unwrap_err().kind, FailureKind::NotIdle);
     talk.hears("250 queued\r\n");
     talk.accepted();
+}
+
+#[test]
+fn what_follows_never_leaves_in_the_midst_of_mail_data() {
+    // Each bare LF makes two pieces, and a write takes a few of them.
+    for lines in [1, 7, 8, 9, 31, 32, 33, 200] {
+        let mut talk = Talk::with_two("PIPELINING", Bounds::NONE);
+        talk.says(b"");
+        talk.hears(OK);
+        let message = "a\n".repeat(lines);
+        talk.session.provide(message.as_bytes(), true, talk.now);
+        let said = dialogue::says(&mut talk.session, message.as_bytes(), talk.now);
+        assert_eq!(
+            said,
+            format!("{}.\r\n{}", "a\r\n".repeat(lines), group("b"))
+        );
+    }
 }

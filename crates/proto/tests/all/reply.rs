@@ -61,6 +61,17 @@ fn what_could_act_on_a_terminal_or_a_log_is_escaped() {
 
 #[test]
 fn codes_outside_the_grammar_are_refused_at_their_first_wrong_octet() {
+    for (wrong, error) in [
+        ("1", ReplyError::Code),
+        ("6", ReplyError::Code),
+        ("26", ReplyError::Code),
+        ("25x", ReplyError::Code),
+        ("250_", ReplyError::Separator),
+        ("250-a\r\n3", ReplyError::MixedCodes),
+    ] {
+        let read = read(&[wrong.as_bytes()], &Limits::DEFAULT);
+        assert_eq!(read.1, Some(error), "{wrong:?}");
+    }
     for wrong in [
         "25",
         "2500 ok",
@@ -156,7 +167,7 @@ fn the_basic_code_wins_over_an_enhanced_one() {
 fn nothing_is_held_between_replies() {
     let mut reader = ReplyReader::new(&Limits::DEFAULT);
     reader.receive(b"250-a\r\n2").unwrap();
-    assert!(reader.is_midway());
+    assert!(reader.is_midway() && reader.held() == 8);
     reader.receive(b"50 b\r\n").unwrap();
     assert!(!reader.is_midway() && reader.held() == 0);
 }
@@ -285,6 +296,14 @@ fn every_cap_may_be_reached_and_not_passed_in_one_piece_or_in_many() {
             let (replies, error, _) = read(text);
             assert_eq!((replies.len(), error), (0, Some(why)));
         }
+    }
+    // Also where one line may have more than a whole reply.
+    (limits.reply_line, limits.reply_octets) = (40, 10);
+    for (text, error) in [
+        (&b"250 5678\r\n"[..], None),
+        (b"250 56789\r\n", Some(ReplyError::TooManyOctets(10))),
+    ] {
+        assert_eq!(read(&[text], &limits).1, error);
     }
     // A reply has room for its shortest form, whatever the limits say.
     (limits.reply_line, limits.reply_lines, limits.reply_octets) = (0, 0, 0);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use postbound_proto::{
-    BodyType, Bounds, Completed, Envelope, FailureKind, Limit, Outcome, Phase, ProtocolError,
-    Require, TransactionOptions, Unsupported,
+    BodyType, Bounds, Chunking, Completed, Envelope, FailureKind, Limit, Outcome, Phase,
+    ProtocolError, Require, TransactionOptions, Unsupported,
 };
 
 use crate::dialogue::{Dialogue, MESSAGE, config};
@@ -385,14 +385,66 @@ fn there_is_something_to_write_exactly_while_octets_have_not_left() {
 
 #[test]
 fn a_write_that_takes_nothing_does_not_move_the_deadline() {
-    let mut dialogue = Dialogue::mail_data(Bounds::NONE);
+    let message: &'static [u8] = b"0123456789abcde\r\n".repeat(8_000).leak();
+    let mut dialogue = Dialogue::data(Bounds::NONE);
+    dialogue.chunk = message;
+    dialogue.session.provide(message, true, dialogue.now);
+    // Enough for some seconds at the minimum rate.
+    let _ = dialogue.says(100_000);
     let deadline = dialogue.session.deadline();
     dialogue.later(3_000);
-    dialogue.session.transmitted(0, MESSAGE, dialogue.now);
+    dialogue.session.transmitted(0, message, dialogue.now);
     assert_eq!(dialogue.session.deadline(), deadline);
     // One octet does, by a block's limit at most.
     let _ = dialogue.says(1);
     assert!(dialogue.session.deadline() > deadline);
+}
+
+#[test]
+fn the_next_piece_is_wanted_once_the_one_before_is_taken() {
+    let mut options = TransactionOptions::default();
+    for chunking in [Chunking::Never, Chunking::UpTo(u32::MAX)] {
+        options.chunking = chunking;
+        let mut dialogue = Dialogue::ready(&["CHUNKING"]);
+        dialogue.begin(1, options, Bounds::NONE);
+        for reply in ["250 ok\r\n", "250 ok\r\n", "354 go ahead\r\n"] {
+            if !dialogue.session.needs_chunk() {
+                let _ = dialogue.says(usize::MAX);
+                dialogue.server(reply);
+            }
+        }
+        // Of nothing, and of one CR that waits for what follows, nothing can be taken.
+        let pieces: [(&'static [u8], bool); 5] = [
+            (b"ab\r\n", false),
+            (b"", false),
+            (b"c\r\nd", false),
+            (b"\r", false),
+            (b"\n", true),
+        ];
+        for (piece, last) in pieces {
+            assert!(dialogue.session.needs_chunk(), "{chunking:?} {piece:?}");
+            dialogue.chunk = piece;
+            dialogue.session.provide(piece, last, dialogue.now);
+            let absorbed = piece.len() < 2 && !last;
+            assert_eq!(
+                dialogue.session.needs_chunk(),
+                absorbed,
+                "{chunking:?} {piece:?}"
+            );
+            if absorbed {
+                dialogue.silent();
+                continue;
+            }
+            let _ = dialogue.says(1);
+            assert!(!dialogue.session.needs_chunk(), "{chunking:?} {piece:?}");
+            let _ = dialogue.says(usize::MAX);
+            if chunking != Chunking::Never && !last {
+                dialogue.server("250 ok\r\n");
+            }
+        }
+        assert!(!dialogue.session.needs_chunk());
+        assert_eq!(dialogue.session.outcome(), Outcome::Ambiguous);
+    }
 }
 
 #[test]
@@ -507,4 +559,15 @@ fn eight_bit_mail_data_is_declared_where_it_is_offered_and_refused_where_not() {
     let kind = FailureKind::Unsupported(Unsupported::EightBitMime);
     assert_eq!(refused.unwrap_err().kind, kind);
     dialogue.silent();
+}
+
+#[test]
+fn data_waits_for_no_reply_but_for_room_in_the_window() {
+    let mut config = config();
+    config.limits.pipeline_window = 30;
+    let mut dialogue = Dialogue::ready_with(config, &["PIPELINING"]);
+    dialogue.begin(1, TransactionOptions::default(), Bounds::NONE);
+    dialogue.client("MAIL FROM:<s@example.org>\r\nRCPT TO:<r1@example.org>\r\n");
+    dialogue.server("250 ok\r\n");
+    dialogue.client("DATA\r\n");
 }

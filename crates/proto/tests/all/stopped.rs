@@ -284,3 +284,19 @@ fn a_connection_whose_call_was_dropped_takes_no_other() {
     let refused = dialogue.session.reset(Bounds::NONE, dialogue.now);
     assert_eq!(refused.unwrap_err().kind, FailureKind::NotIdle);
 }
+
+#[test]
+fn a_recipient_that_was_refused_is_not_ambiguous_whatever_the_message_is() {
+    let mut dialogue = Dialogue::ready(&["PIPELINING"]);
+    dialogue.begin(2, TransactionOptions::default(), Bounds::NONE);
+    let _ = dialogue.says(usize::MAX);
+    dialogue.server("250 ok\r\n550 5.1.1 nobody\r\n250 ok\r\n354 go ahead\r\n");
+    dialogue.chunk = MESSAGE;
+    dialogue.session.provide(MESSAGE, true, dialogue.now);
+    let _ = dialogue.says(usize::MAX);
+    dialogue.session.closed(dialogue.now);
+    let failure = dialogue.result().unwrap_err();
+    let outcomes: Vec<_> = failure.recipients.iter().map(|r| r.outcome()).collect();
+    assert_eq!(failure.outcome, Outcome::Ambiguous);
+    assert_eq!(outcomes, [Outcome::NotAccepted, Outcome::Ambiguous]);
+}
