@@ -6,7 +6,7 @@ pub mod sansio;
 pub mod several;
 pub mod turmoil;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use postbound::{
 use simnet::Double;
 use simnet::net::Backend;
 use simnet::plan::Rule;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::case::Case;
 use crate::report::{Claim, Report, Tolerance};
@@ -208,13 +208,37 @@ pub(crate) fn attributes(case: &Case) -> bool {
         < 2
 }
 
+/// How long a paused run may take by its own clock; nothing that is waited for lasts a hundredth of it.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// How often what is run may be polled while its clock stands still.
+const POLLS: usize = 1_000_000;
+
 /// Runs a future to its end on a runtime of its own whose clock is paused.
+///
+/// # Panics
+/// If nothing wakes the future any more, or if it goes round for ever: a fault that would hang a test
+/// fails it.
 pub fn paused<T>(future: impl Future<Output = T>) -> T {
-    let future = pin!(future);
+    let mut future = pin!(future);
+    let run = async {
+        let mut year = pin!(sleep(YEAR));
+        let (mut polled, mut polls) = (Instant::now(), 0);
+        poll_fn(|cx| {
+            let now = Instant::now();
+            polls = if now == polled { polls + 1 } else { 0 };
+            polled = now;
+            assert!(polls < POLLS, "it has no end, and its clock stands still");
+            let poll = future.as_mut().poll(cx);
+            let is_over = poll.is_pending() && year.as_mut().poll(cx).is_ready();
+            assert!(!is_over, "nothing has woken it for a year");
+            poll
+        })
+        .await
+    };
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime")
-        .block_on(future)
+        .block_on(run)
 }
