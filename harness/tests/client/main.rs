@@ -9,6 +9,7 @@
 )]
 
 mod ahead;
+mod bounds;
 mod circuits;
 mod command;
 mod endpoints;
