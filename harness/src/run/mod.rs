@@ -57,7 +57,7 @@ async fn call_over<C: Connector>(
     let canceller = case.cancel.map(|after| {
         let token = token.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(after).await;
+            sleep(after).await;
             at_cancel();
             token.cancel();
         })
@@ -211,7 +211,7 @@ pub(crate) fn attributes(case: &Case) -> bool {
 /// How long a paused run may take by its own clock; nothing that is waited for lasts a hundredth of it.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How often what is run may be polled while its clock stands still.
-const POLLS: usize = 1_000_000;
+const POLLS: usize = 200_000;
 
 /// Runs a future to its end on a runtime of its own whose clock is paused.
 ///

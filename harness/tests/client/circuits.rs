@@ -240,7 +240,10 @@ fn g7_live_pool_where_every_circuit_is_open_the_first_call_behind_the_outage_suc
             paused(async {
                 let (topology, dialled, client) = servers(&vec![dead; count]);
                 let pool = eager(client).size(30).build();
+                let mut sends = 0;
                 while pool.circuit() == Circuit::Closed {
+                    sends += 1;
+                    assert!(sends <= 3, "{dead}");
                     let error = send(&pool).await.unwrap_err();
                     assert_eq!(error.outcome(), Outcome::NotAccepted);
                 }
