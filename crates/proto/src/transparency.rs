@@ -153,7 +153,7 @@ impl Encoder {
         }
         if last && self.position >= chunk.len() && !self.terminated && self.pieces.len() < PIECES {
             if self.at == At::HeldCr {
-                self.bare_behind()?;
+                self.bare()?;
             }
             let end: &[u8] = match (self.form, self.at) {
                 (Form::Transparent, At::LineStart) => b".\r\n",
@@ -182,8 +182,7 @@ impl Encoder {
                 if rest.first() == Some(&b'\n') {
                     self.position += 1;
                 } else {
-                    // `position` is behind the CR, which may lie in the chunk before.
-                    self.bare_behind()?;
+                    self.bare()?;
                 }
                 self.push(Piece::Static(b"\r\n"));
                 self.at = At::LineStart;
@@ -200,13 +199,14 @@ impl Encoder {
                     self.at = clean.at;
                 }
                 match rest.get(clean.octets) {
-                    Some(b'\r') if rest.len() == clean.octets + 1 => {
+                    // Bare, or the chunk's last octet.
+                    Some(b'\r') => {
                         self.position += 1;
                         self.at = At::HeldCr;
                     }
-                    Some(b'\r' | b'\n') => {
-                        self.bare(self.position)?;
+                    Some(b'\n') => {
                         self.position += 1;
+                        self.bare()?;
                         self.push(Piece::Static(b"\r\n"));
                         self.at = At::LineStart;
                     }
@@ -217,16 +217,8 @@ impl Encoder {
         Ok(())
     }
 
-    fn bare(&self, position: usize) -> Result<(), BareLineEnding> {
-        match self.line_endings {
-            LineEndings::Normalize => Ok(()),
-            LineEndings::Refuse => Err(BareLineEnding {
-                octet: self.before + position as u64,
-            }),
-        }
-    }
-
-    fn bare_behind(&self) -> Result<(), BareLineEnding> {
+    /// `position` is behind a bare CR or LF, which may lie in the chunk before.
+    fn bare(&self) -> Result<(), BareLineEnding> {
         match self.line_endings {
             LineEndings::Normalize => Ok(()),
             LineEndings::Refuse => Err(BareLineEnding {
@@ -237,12 +229,6 @@ impl Encoder {
 
     fn push(&mut self, piece: Piece) {
         self.pending += piece.len();
-        if let (Some(Piece::Chunk(last)), Piece::Chunk(next)) = (self.pieces.last_mut(), &piece)
-            && last.end == next.start
-        {
-            last.end = next.end;
-            return;
-        }
         self.pieces.push(piece);
     }
 
@@ -345,10 +331,8 @@ fn clean_run(octets: &[u8], at_line_start: bool, transparent: bool) -> CleanRun 
         let clean = scan::clean_prefix(rest);
         if clean > 0 {
             run.octets += clean;
-            run.at = match rest.get(clean - 1) {
-                Some(b'\n') => At::LineStart,
-                _ => At::InLine,
-            };
+            // It may end a line; then something follows, and no dot.
+            run.at = At::InLine;
             continue;
         }
         match memchr2(b'\r', b'\n', rest) {

@@ -685,15 +685,17 @@ fn a_message_in_more_pieces_than_fit_at_once_is_one_chunk_all_the_same() {
     for lines in [1, 7, 8, 9, 31, 32, 33, 200] {
         let body = "x\n".repeat(lines);
         let mut talk = Talk::new();
-        talk.begins_with(&envelope("a", 1), &body, options(&body), Bounds::NONE)
+        let options = with(&body, |options| options.size = Some(1_000));
+        talk.session
+            .begin(&envelope("a", 1), options, Bounds::NONE, talk.now)
             .unwrap();
+        talk.session.provide(body.as_bytes(), false, talk.now);
+        talk.session.provide(body.as_bytes(), true, talk.now);
         let said = talk.says();
         let (command, chunk) = said.split_once(" LAST\r\n").unwrap();
-        assert!(
-            command.ends_with(&format!("BDAT {}", lines * 3)),
-            "{command}"
-        );
-        assert_eq!(chunk, "x\r\n".repeat(lines));
+        let octets = lines * 6;
+        assert!(command.ends_with(&format!("BDAT {octets}")), "{command}");
+        assert_eq!(chunk, "x\r\n".repeat(lines * 2));
     }
 }
 

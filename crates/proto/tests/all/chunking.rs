@@ -385,6 +385,10 @@ fn the_last_chunk_is_the_last_whatever_the_number_of_pieces() {
         assert_eq!(said, expected, "{lines}");
         assert_eq!(dialogue.session.outcome(), Outcome::Ambiguous, "{lines}");
     }
+    // One that is not the last is counted to its end, too.
+    let mut dialogue = Dialogue::begun("CHUNKING", up_to(u32::MAX));
+    dialogue.provide("a\n".repeat(200).as_bytes(), false);
+    dialogue.client(&format!("BDAT 600\r\n{}", "a\r\n".repeat(200)));
 }
 
 /// Chunks taken apart again: the message, and how many there were.

@@ -85,29 +85,31 @@ fn strict(wire: &[u8]) -> Vec<u8> {
     panic!("no end of mail data");
 }
 
+const SHAMS: [&str; 19] = [
+    "\n.\n",
+    "\n.\r",
+    "\r.\n",
+    "\r.\r",
+    "\n.\r\n",
+    "\r.\r\n",
+    "\r\n.\n",
+    "\r\n.\r",
+    "\r\n.\r\r\n",
+    "\r\r\n.\r\r\n",
+    "\r\n\0.\r\n",
+    "\r\n.\0\r\n",
+    "\r\n.\r\n",
+    ".\r\n",
+    "\r\n.",
+    ".",
+    "",
+    "\r",
+    "\n",
+];
+
 #[test]
 fn sequences_that_smuggled_mail_elsewhere_are_tamed() {
-    for sham in [
-        "\n.\n",
-        "\n.\r",
-        "\r.\n",
-        "\r.\r",
-        "\n.\r\n",
-        "\r.\r\n",
-        "\r\n.\n",
-        "\r\n.\r",
-        "\r\n.\r\r\n",
-        "\r\r\n.\r\r\n",
-        "\r\n\0.\r\n",
-        "\r\n.\0\r\n",
-        "\r\n.\r\n",
-        ".\r\n",
-        "\r\n.",
-        ".",
-        "",
-        "\r",
-        "\n",
-    ] {
+    for sham in SHAMS {
         let message = format!("a{sham}MAIL FROM:<evil@example.org>\r\n");
         for text in [message.as_bytes(), sham.as_bytes()] {
             for at in 0..=text.len() {
@@ -121,6 +123,18 @@ fn sequences_that_smuggled_mail_elsewhere_are_tamed() {
 }
 
 #[test]
+fn they_are_tamed_behind_any_length_of_text() {
+    // Text is passed over in blocks.
+    for before in (0..3).chain(60..68).chain(125..131) {
+        for sham in SHAMS {
+            let text = [&"x".repeat(before), sham, &"y".repeat(70)].concat();
+            let wire = encode(&[text.as_bytes()], &[1_000], LineEndings::Normalize).unwrap();
+            assert_eq!(wire, naive(text.as_bytes()), "{sham:?} behind {before}");
+        }
+    }
+}
+
+#[test]
 fn a_well_formed_message_is_one_slice_of_itself() {
     let message = b"Subject: x\r\n\r\nhello\r\nworld\r\n";
     let mut encoder = Encoder::new(LineEndings::Refuse);
@@ -129,6 +143,11 @@ fn a_well_formed_message_is_one_slice_of_itself() {
     assert_eq!(encoder.slices(message, &mut slices), 2);
     assert_eq!(slices[0].as_ptr(), message.as_ptr());
     assert_eq!((&*slices[0], &*slices[1]), (&message[..], &b".\r\n"[..]));
+    // What is taken whole leaves no empty slice behind.
+    encoder.taken(message.len());
+    assert_eq!(encoder.slices(message, &mut slices), 1);
+    encoder.taken(3);
+    assert_eq!(encoder.slices(message, &mut slices), 0);
 }
 
 #[test]
@@ -143,6 +162,15 @@ fn a_bare_line_ending_is_refused_where_it_stands_and_never_leaves() {
     );
     assert_eq!(encode(&[b"ab\r"], &[100], LineEndings::Refuse), Err(2));
     assert!(encode(&[b"ab\r", b"\nc"], &[100], LineEndings::Refuse).is_ok());
+    for (chunks, octet) in [(&[&b"a\rb\nc"[..]][..], 1), (&[b"ab", b"c\rd"], 3)] {
+        assert_eq!(encode(chunks, &[100], LineEndings::Refuse), Err(octet));
+    }
+    let refused = Encoder::new(LineEndings::Refuse).prepare(b"ab\n", true);
+    let why = refused.unwrap_err().to_string();
+    assert!(
+        why.starts_with("octet 2 of the message is a CR without LF"),
+        "{why}"
+    );
 }
 
 fn octets() -> impl Strategy<Value = Vec<u8>> {
