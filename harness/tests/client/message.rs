@@ -7,7 +7,6 @@
     reason = "a test that cannot be set up has to fail"
 )]
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,18 +17,10 @@ use postbound::{
     BodyType, Chunking, Client, Connection, Envelope, Error, FailureKind, LineEndings, Message,
     Outcome, Phase, Receipt,
 };
-use postbound_simnet::net::mem::{Network, Stream};
-use postbound_simnet::{Double, Plan, Script};
+use postbound_harness::run::paused;
+use simnet::net::mem::{Network, Stream};
+use simnet::{Double, Plan, Script};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
-
-fn paused<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap()
-        .block_on(future)
-}
 
 fn envelope() -> Envelope {
     Envelope::new(
