@@ -274,6 +274,15 @@ fn a_masked_extension_is_as_good_as_not_offered() {
 }
 
 #[test]
+fn mechanisms_of_two_lines_belong_together_and_of_other_extensions_the_first_one_holds() {
+    let now = Instant::now();
+    let session = session("AUTH LOGIN|SIZE 10|AUTH=PLAIN LOGIN|SIZE 20", now);
+    let extensions = session.extensions();
+    assert_eq!(extensions.auth(), ["LOGIN", "PLAIN"]);
+    assert_eq!(extensions.size().unwrap().maximum(), Some(10));
+}
+
+#[test]
 fn what_a_server_says_of_its_extensions_is_typed() {
     let now = Instant::now();
     let offers = "AUTH PLAIN login PLAIN X!Y|STARTTLS|LIMITS MAILMAX=5 X=1 rcptmax=7|DELIVERBY|FUTURERELEASE 100 2030-01-01T00:00:00Z|MT-PRIORITY|CHUNKING|BINARYMIME|SMTPUTF8|REQUIRETLS|DSN";
@@ -426,6 +435,8 @@ fn what_is_no_number_of_an_extension_is_none() {
         Extensions::from_ehlo(&reply, &Limits::DEFAULT)
     };
     assert_eq!(offered("DELIVERBY 0").deliver_by(), Some(0));
+    let none = Extension::DeliverBy(None);
+    assert_eq!(offered("DELIVERBY 0").iter().next(), Some(&none));
     assert_eq!(offered("DELIVERBY x").deliver_by(), Some(0));
     assert_eq!(offered("DELIVERBY 1").deliver_by(), Some(1));
     assert_eq!(offered("LIMITS RCPTMAX=1").limits().recipients, Some(1));
