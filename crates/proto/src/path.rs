@@ -189,7 +189,6 @@ fn local_part(cursor: &mut Cursor<'_>) -> Result<(), PathError> {
             loop {
                 match cursor.next() {
                     Some('"') => break,
-                    Some('\\') if cursor.peek().is_none() => return cursor.error(What::Quoting),
                     Some('\\') => {
                         cursor.next();
                     }

@@ -244,6 +244,45 @@ fn scram_sha_1_is_rfc_5802s_example() {
 
 #[test]
 fn scram_sha_256_is_rfc_7677s_example() {
+    let mut dialogue = rfc_7677();
+    dialogue.challenge("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+    assert_eq!(dialogue.say(), "\r\n");
+    dialogue.hear("235 ok\r\n");
+    dialogue.accepted();
+}
+
+#[test]
+fn of_a_server_s_signature_every_octet_counts() {
+    let signature = STANDARD
+        .decode("6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+        .unwrap();
+    let flipped = |octets: &[usize]| {
+        let mut forged = signature.clone();
+        for at in octets {
+            forged[*at] ^= 1;
+        }
+        forged
+    };
+    for forged in [
+        flipped(&[0]),
+        flipped(&[31]),
+        flipped(&[3, 4]),
+        signature[..31].to_vec(),
+        [&signature[..], b"x"].concat(),
+    ] {
+        let mut dialogue = rfc_7677();
+        dialogue.challenge(&format!("v={}", STANDARD.encode(forged)));
+        assert_eq!(dialogue.say(), "*\r\n");
+        dialogue.hear("501 broken off\r\n");
+        assert_eq!(
+            dialogue.failed(),
+            (FailureKind::Auth(AuthError::Signature), true)
+        );
+    }
+}
+
+/// RFC 7677 §3 up to the server's signature.
+fn rfc_7677() -> Dialogue {
     let mut dialogue = Dialogue::offering("SCRAM-SHA-1 SCRAM-SHA-256");
     dialogue.begin(Auth::new(
         Credentials::password("user", "pencil"),
@@ -257,10 +296,7 @@ fn scram_sha_256_is_rfc_7677s_example() {
         dialogue.response(),
         "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
     );
-    dialogue.challenge("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
-    assert_eq!(dialogue.say(), "\r\n");
-    dialogue.hear("235 ok\r\n");
-    dialogue.accepted();
+    dialogue
 }
 
 /// The first message of SCRAM and what `c=` repeats later.

@@ -181,7 +181,20 @@ fn parameters_of_each_recipient_go_with_its_rcpt() {
          RCPT TO:<c+d=e@example.org> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;c+2Bd+3De@example.org\r\n\
          DATA\r\n"
     );
-    assert!(envelope.subset(|_| false).is_err());
+    let none = envelope.subset(|_| false).unwrap_err();
+    assert!(none.to_string().contains("needs at least one forward-path"));
+
+    // Either of the two is a reason to need the extension, and none of them is none.
+    for (notify, original) in [(true, false), (false, true), (false, false)] {
+        let envelope = self::envelope(&["b@example.org"]).with_rcpt_parameters(|path| {
+            let mut parameters = RcptParameters::default();
+            parameters.notify = notify.then_some(Notify::NEVER);
+            parameters.original_recipient = original.then(|| OriginalRecipient::mailbox(path));
+            parameters
+        });
+        let refused = begin("SIZE", &envelope).err();
+        assert_eq!(refused, (notify || original).then_some(Unsupported::Dsn));
+    }
 }
 
 #[test]

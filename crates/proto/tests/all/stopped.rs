@@ -299,4 +299,9 @@ fn a_recipient_that_was_refused_is_not_ambiguous_whatever_the_message_is() {
     let outcomes: Vec<_> = failure.recipients.iter().map(|r| r.outcome()).collect();
     assert_eq!(failure.outcome, Outcome::Ambiguous);
     assert_eq!(outcomes, [Outcome::NotAccepted, Outcome::Ambiguous]);
+    let replies = failure
+        .recipients
+        .iter()
+        .map(|r| r.reply().unwrap().to_string());
+    assert_eq!(replies.collect::<Vec<_>>(), ["550 5.1.1 nobody", "250 ok"]);
 }
