@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use postbound_proto::sasl::{
     Auth, AuthError, AuthPolicy, BindingKind, ChannelBinding, Credentials, Mechanism, Strength,
+    nonce,
 };
 use postbound_proto::*;
 
@@ -358,6 +359,16 @@ fn scram_prepares_and_escapes_names() {
     let mut dialogue = Dialogue::offering("SCRAM-SHA-256");
     let error = dialogue.refused(Auth::new(Credentials::password("user", "\u{7}"), NONCE));
     assert_eq!(error, AuthError::Unencodable);
+    for (user, token) in [
+        ("us\u{1}er", "token"),
+        ("user", "to ken"),
+        ("user", "to\u{1}ken"),
+    ] {
+        let mut dialogue = Dialogue::offering("XOAUTH2 OAUTHBEARER");
+        let error = dialogue.refused(secure(Credentials::token(user, token)));
+        assert_eq!(error, AuthError::Unencodable, "{user:?} {token:?}");
+    }
+    assert_eq!(nonce(&[0, 1, 2]), "AAEC");
     for nonce in ["", "with,comma", "with space"] {
         let error = dialogue.refused(Auth::new(Credentials::password("user", "x"), nonce));
         assert_eq!(error, AuthError::Nonce);
@@ -838,6 +849,13 @@ fn after_an_error_about_a_token_nothing_is_accepted_and_no_second_one_is_heard()
         dialogue.hear("535 no\r\n");
         let failure = dialogue.result().unwrap_err();
         assert_eq!(failure.detail, None);
+        let mut prompted = Dialogue::offering("LOGIN");
+        prompted.begin(secure(Credentials::password("user", "pencil")));
+        prompted.say();
+        prompted.challenge("Username:");
+        prompted.say();
+        prompted.hear("535 no\r\n");
+        assert_eq!(prompted.result().unwrap_err().detail, None);
         let spent = failure.timings.of(Phase::Auth);
         assert_eq!(spent, Some(Duration::from_secs(2)));
     }

@@ -35,7 +35,8 @@ pub(crate) fn at_rest(config: Config, offers: &[&str], now: Instant) -> Session 
 
 /// One write: at most `most` octets of what the session says now.
 pub(crate) fn write(session: &mut Session, chunk: &[u8], most: usize, now: Instant) -> Vec<u8> {
-    let mut slices = [IoSlice::new(&[]); 16];
+    // More than the encoder prepares at once.
+    let mut slices = [IoSlice::new(&[]); 128];
     let count = session.transmit(chunk, &mut slices, now);
     let mut octets: Vec<u8> = slices[..count].iter().flat_map(|s| s.to_vec()).collect();
     octets.truncate(most);

@@ -10,7 +10,8 @@ use crate::dialogue::{Dialogue, MESSAGE};
 fn the_outcome_flips_at_the_last_octet_that_the_transport_took() {
     let mut dialogue = Dialogue::mail_data(Bounds::NONE);
     let wire = "Subject: x\r\n\r\n..hidden\r\n.\r\n";
-    for octet in wire.chars() {
+    for (taken, octet) in (0..).zip(wire.chars()) {
+        assert_eq!(dialogue.session.mail_data_octets(), taken);
         assert_eq!(dialogue.session.outcome(), Outcome::NotAccepted);
         assert_eq!(dialogue.session.phase(), Some(Phase::DataBlock));
         assert_eq!(dialogue.says(1), octet.to_string());
