@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use pin_project_lite::pin_project;
 use smallvec::SmallVec;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Sleep, sleep_until};
@@ -63,14 +64,45 @@ impl Task {
     }
 }
 
+pin_project! {
+    /// What wakes a call by itself, all of it in one place and made at its first wait.
+    #[derive(Debug)]
+    struct Alarm {
+        #[pin]
+        sleep: Sleep,
+        #[pin]
+        watch: Option<WaitForCancellationFutureOwned>,
+        // Of the tokens behind the first.
+        watches: Vec<Pin<Box<WaitForCancellationFutureOwned>>>,
+    }
+}
+
+impl Alarm {
+    fn new(deadline: tokio::time::Instant, tokens: &[CancellationToken]) -> Self {
+        let mut watches = tokens.iter().map(|token| token.clone().cancelled_owned());
+        Self {
+            sleep: sleep_until(deadline),
+            watch: watches.next(),
+            watches: watches.map(Box::pin).collect(),
+        }
+    }
+
+    /// Whether any token is cancelled; if not, they wake this task from now on.
+    fn is_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+        let alarm = self.project();
+        let others = alarm.watches.iter_mut().map(Pin::as_mut);
+        let mut watches = alarm.watch.as_pin_mut().into_iter().chain(others);
+        watches.any(|watch| watch.poll(cx).is_ready())
+    }
+}
+
 /// Deadline and cancellation of one call, kept across all its steps.
 #[derive(Debug)]
 pub(crate) struct Guard {
     tokens: Tokens,
     cancelled: bool,
-    /// What wakes the call: made at its first wait, and asked again only for another task.
-    watches: SmallVec<[Pin<Box<WaitForCancellationFutureOwned>>; 1]>,
-    sleep: Option<Pin<Box<Sleep>>>,
+    /// Asked again only for another task.
+    alarm: Option<Pin<Box<Alarm>>>,
     woken: Option<Task>,
 }
 
@@ -79,8 +111,7 @@ impl Guard {
         Self {
             tokens,
             cancelled: false,
-            watches: SmallVec::new(),
-            sleep: None,
+            alarm: None,
             woken: None,
         }
     }
@@ -141,10 +172,18 @@ impl Guard {
             debug_assert!(false, "a call that waits has a deadline");
             return Poll::Pending;
         };
-        let mut wakes = self.wakes(cx);
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let alarm = self
+            .alarm
+            .get_or_insert_with(|| Box::pin(Alarm::new(deadline, &self.tokens)));
+        let mut wakes = self.woken.as_ref().is_some_and(|task| task.is_of(cx));
+        if !wakes {
+            self.woken = Some(Task::of(cx));
+            if !self.cancelled && alarm.as_mut().is_cancelled(cx) {
+                // In this very moment: it is looked at first at the next wake-up.
+                cx.waker().wake_by_ref();
+            }
+        }
+        let mut sleep = alarm.as_mut().project().sleep;
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
             wakes = false;
@@ -159,29 +198,5 @@ impl Guard {
             sleep.as_mut().reset(deadline);
         }
         Poll::Pending
-    }
-
-    /// Whether this is the task that is woken already. If not, it is the one that the tokens wake
-    /// from now on.
-    fn wakes(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.woken.as_ref().is_some_and(|task| task.is_of(cx)) {
-            return true;
-        }
-        self.woken = Some(Task::of(cx));
-        if self.cancelled {
-            return false;
-        }
-        if self.watches.is_empty() {
-            let tokens = self.tokens.iter().cloned();
-            self.watches = tokens
-                .map(|token| Box::pin(token.cancelled_owned()))
-                .collect();
-        }
-        let mut watches = self.watches.iter_mut();
-        if watches.any(|watch| watch.as_mut().poll(cx).is_ready()) {
-            // In this very moment: it is looked at first at the next wake-up.
-            cx.waker().wake_by_ref();
-        }
-        false
     }
 }

@@ -104,10 +104,7 @@ pub(super) struct Due {
 
 impl Due {
     /// The earlier one; at a tie the phase's own limit is named.
-    pub(super) fn earlier(self, other: Option<Self>) -> Self {
-        match other {
-            Some(other) if other.at < self.at => other,
-            _ => self,
-        }
+    pub(super) fn earlier(self, other: Self) -> Self {
+        if other.at < self.at { other } else { self }
     }
 }

@@ -322,23 +322,21 @@ impl Session {
             at: armed.at(),
             limit: Limit::Phase(armed.limit),
         };
-        let overall = match (&self.job, self.bounds.deadline) {
-            (_, None) => None,
-            (Job::Hello | Job::Auth(_) | Job::Transaction(_), Some(deadline))
-                if self.outcome() == Outcome::NotAccepted =>
-            {
-                let limit = if self.bounds.reserve.is_zero() {
-                    Limit::Deadline
-                } else {
-                    Limit::Reserve(self.bounds.reserve)
-                };
-                let at = self.bounds.before_commit().unwrap_or(deadline);
-                Some(Due { at, limit })
-            }
-            (_, Some(at)) => Some(Due {
-                at,
+        let Some(deadline) = self.bounds.deadline else {
+            return Some(phase);
+        };
+        let has_reserve = !self.bounds.reserve.is_zero()
+            && matches!(self.job, Job::Hello | Job::Auth(_) | Job::Transaction(_))
+            && self.outcome() == Outcome::NotAccepted;
+        let overall = match has_reserve {
+            true => Due {
+                at: self.bounds.before_commit().unwrap_or(deadline),
+                limit: Limit::Reserve(self.bounds.reserve),
+            },
+            false => Due {
+                at: deadline,
                 limit: Limit::Deadline,
-            }),
+            },
         };
         Some(phase.earlier(overall))
     }
