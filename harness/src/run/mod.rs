@@ -211,7 +211,7 @@ pub(crate) fn attributes(case: &Case) -> bool {
 /// How long a paused run may take by its own clock; nothing that is waited for lasts a hundredth of it.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How often what is run may be polled while its clock stands still.
-const POLLS: usize = 200_000;
+const POLLS: usize = 100_000;
 
 /// Runs a future to its end on a runtime of its own whose clock is paused.
 ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postbound::{Bounds, CancellationToken, Client, Error, FailureKind, Limit};
+use postbound::{Bounds, CancellationToken, Client, Error, FailureKind, Limit, Phase, Timeouts};
 use postbound_harness::run::paused;
 use simnet::net::mem::Network;
 use simnet::{Double, Plan};
@@ -94,5 +94,26 @@ fn g1_bounded_of_several_times_the_first_to_come_holds() {
             &deadline,
             300,
         );
+    }
+}
+
+#[test]
+fn g6_tight_where_both_end_in_the_same_instant_the_phase_is_named_that_used_up_its_limit() {
+    for (deadline, limit) in [
+        (299, Limit::Deadline),
+        (300, Limit::Phase(ms(300))),
+        (301, Limit::Phase(ms(300))),
+    ] {
+        paused(async {
+            let network = Network::new(Double::new("v1 | resolve: hang".parse().unwrap()));
+            let client = Client::builder("mx.example", 25)
+                .timeouts(Timeouts::uniform(ms(300)).unwrap())
+                .connector(network.connector())
+                .build()
+                .unwrap();
+            let error = client.connect(ms(deadline)).await.unwrap_err();
+            assert_eq!(error.phase(), Phase::Resolve);
+            assert_eq!(error.kind(), &FailureKind::TimedOut(limit), "{deadline} ms");
+        });
     }
 }

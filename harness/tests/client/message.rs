@@ -219,6 +219,10 @@ fn eight_bit_octets_are_declared_and_a_server_without_the_extension_gets_none() 
         assert_eq!(error.phase(), Phase::DataBlock);
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert!(mailbox(&network).is_empty());
+        // What is 7-bit all the way is fine.
+        let plain = Message::reader(&b"Subject: x\r\n\r\nplain\r\n"[..]);
+        let _ = send(&network, plain).await.unwrap();
+        assert_eq!(mailbox(&network).len(), 1);
     });
 }
 
@@ -263,6 +267,7 @@ fn progress_counts_every_octet_that_left() {
             .await
             .unwrap();
         assert!(seen.len() > 10);
+        assert!(seen[0].octets > 0, "before any of it has left");
         assert!(seen.windows(2).all(|pair| pair[0].octets < pair[1].octets));
         assert_eq!(seen.last().unwrap().octets, receipt.octets());
         assert_eq!(receipt.octets(), message.len() as u64 + 3);

@@ -198,6 +198,18 @@ fn g1_bounded_no_wait_is_begun_that_the_deadline_would_end() {
         assert!(begun.elapsed() <= secs(3));
         assert!(!error.is_timeout(), "it says what was wrong: {error}");
         assert!(!error.earlier().is_empty());
+        // Nor one that would end just then: a greylisting server is waited for 8 s, to the instant.
+        let (_topology, client) =
+            self::client("v1 | rcpt: reply 451 4.7.1 greylisted", Retry::attempts(2));
+        let begun = Instant::now();
+        let error = client.send(&envelope(), MESSAGE, secs(8)).await;
+        assert!(error.unwrap_err().earlier().is_empty());
+        let failed = begun.elapsed();
+        for (more, attempts) in [(0, 1), (1, 2)] {
+            let bounds = secs(8) + failed + millis(more);
+            let error = client.send(&envelope(), MESSAGE, bounds).await.unwrap_err();
+            assert_eq!(error.earlier().len() + 1, attempts, "{more} ms more");
+        }
         // What is kept for the final reply is not waited away.
         let bounds = Bounds::from(secs(3)).reserve(millis(2_900));
         let begun = Instant::now();
@@ -244,6 +256,7 @@ fn g2_cancellable_in_the_middle_of_a_wait() {
         assert_eq!(error.elapsed(), secs(2));
         assert_eq!(error.phase(), Phase::Backoff);
         assert!(error.is_cancelled());
+        assert_eq!(error.endpoint(), "mx.example:25");
         assert_eq!(error.earlier()[0].phase(), Phase::Rcpt);
         assert_eq!(
             topology.client_streams(),

@@ -405,21 +405,74 @@ fn once_the_bounds_are_over_no_further_message_is_taken() {
         let network = Several::new(["v1 | data-termination: after 100ms".parse().unwrap()]);
         let pool = pool(&network, 2);
         let endless = (0..).map(|n| mail(n, 1));
-        let mut all = pool.send_all(endless, ms(1_000));
-        let (mut accepted, mut others) = (0, 0);
-        while let Some(sent) = all.next().await {
-            match sent.result {
-                Ok(_) => accepted += 1,
-                Err(error) => {
-                    assert!(error.is_timeout());
-                    others += 1;
+        let token = CancellationToken::new();
+        let cancelled = token.clone();
+        tokio::spawn(async move {
+            sleep(ms(3_000)).await;
+            cancelled.cancel();
+        });
+        // By either of them alone.
+        for bounds in [Bounds::from(ms(1_000)), Bounds::from(&token)] {
+            let mut all = pool.send_all(endless.clone(), bounds);
+            let (mut accepted, mut others) = (0, 0);
+            while let Some(sent) = all.next().await {
+                match sent.result {
+                    Ok(_) => accepted += 1,
+                    Err(error) => {
+                        assert!(error.is_timeout() || error.is_cancelled());
+                        others += 1;
+                        assert!(others <= 4, "it takes more");
+                    }
                 }
             }
+            assert!(accepted >= 10, "{accepted}");
+            assert!(others >= 2, "{others}");
+            assert_eq!(all.taken(), accepted + others);
         }
-        assert!((10..=20).contains(&accepted), "{accepted}");
-        assert!((2..=4).contains(&others), "{others}");
-        assert_eq!(all.taken(), accepted + others);
     });
+}
+
+#[test]
+fn a_connection_of_many_messages_is_kept_for_ten_of_them_while_somebody_waits() {
+    run::paused(async {
+        let network = Several::new(["v1 | data-termination: after 100ms".parse().unwrap()]);
+        let pool = pool(&network, 1);
+        let many = pool.clone();
+        let many = tokio::spawn(async move { all(&many, 30).await });
+        // In the middle of the first of them.
+        sleep(ms(50)).await;
+        let one = mail(300, 1);
+        let sent = pool.send(one.envelope(), "Subject: 300\r\n\r\n", Bounds::none());
+        let _ = sent.await.unwrap();
+        assert!(many.await.unwrap().values().all(Result::is_ok));
+        let deliveries = network.deliveries();
+        let waited = deliveries
+            .iter()
+            .position(|delivery| delivery.octets.starts_with(b"Subject: 300\r\n"));
+        assert_eq!(waited, Some(10));
+    });
+}
+
+#[test]
+fn a_connection_that_had_ended_at_rest_is_replaced_once_and_no_message_is_lost() {
+    for (plans, accepted) in [
+        (["v1 | mail#2: close", "v1"], 3),
+        (["v1 | mail#2: close", "v1 | mail#1: close"], 2),
+    ] {
+        run::paused(async {
+            let plans = plans.into_iter().chain(["v1"]);
+            let network = Several::new(plans.map(|plan| plan.parse().unwrap()));
+            let pool = pool(&network, 1);
+            let first = mail(0, 1);
+            let first = pool.send(first.envelope(), "Subject: 0\r\n\r\n", Bounds::none());
+            let _ = first.await.unwrap();
+            let results = all(&pool, 3).await;
+            let sent = results.values().filter(|result| result.is_ok()).count();
+            assert_eq!(sent, accepted);
+            assert_eq!(network.deliveries().len(), 1 + accepted);
+            assert_eq!(network.findings(), []);
+        });
+    }
 }
 
 #[test]

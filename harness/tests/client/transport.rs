@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use postbound::{Bounds, Client, Connector, Envelope, Error, FailureKind, Outcome, Phase, Receipt};
 use postbound_harness::run::paused;
+use postbound_harness::{Case, run};
 use simnet::net::mem::{self, Network};
 use simnet::{Double, Plan};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -189,4 +190,18 @@ fn what_a_transport_keeps_is_flushed_when_there_is_nothing_more_to_write_and_no_
         })
     });
     assert_eq!(took[0], took[1]);
+}
+
+#[test]
+fn an_end_without_close_notify_is_an_end_and_no_failure_of_the_transport() {
+    for tls in ["implicit", "starttls"] {
+        let case = format!(
+            "timeout=2s tls={tls} -- v1 | tls-handshake: no-close-notify | mail: half; close"
+        );
+        let case: Case = case.parse().unwrap();
+        let error = run::mem::result(&case).unwrap_err();
+        assert_eq!(error.kind(), &FailureKind::Closed, "{tls}");
+        let why = error.source().unwrap().to_string();
+        assert!(why.contains("close_notify"), "{why}");
+    }
 }

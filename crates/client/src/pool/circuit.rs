@@ -266,6 +266,12 @@ mod tests {
     fn one_opens_at_the_threshold_and_lets_one_try_after_the_pause() {
         let mut circuits = Circuits::new(RULE, endpoints().iter());
         let now = crate::clock::now();
+        let given_up = error(FailureKind::Cancelled);
+        for _ in 0..RULE.failures {
+            let (both, _) = admitted(&mut circuits, now);
+            circuits.dialled(&both[0], Some(&given_up), now);
+        }
+        assert_eq!(circuits.states(now)[0].1, Circuit::Closed, "not its fault");
         fails(&mut circuits, 1, now);
         assert_eq!(admitted(&mut circuits, now).1, ["a.example", "b.example"]);
         fails(&mut circuits, 1, now);
@@ -319,6 +325,9 @@ mod tests {
     fn who_broke_off_comes_last_until_a_transaction_ends_well_or_the_pause_is_over() {
         let mut circuits = Circuits::new(RULE, endpoints().iter());
         let now = crate::clock::now();
+        let given_up = error(FailureKind::Cancelled);
+        circuits.ended("a.example:25", Some(&given_up), now);
+        assert_eq!(admitted(&mut circuits, now).1, ["a.example", "b.example"]);
         let broken = error(FailureKind::Closed);
         circuits.ended("a.example:25", Some(&broken), now);
         assert_eq!(admitted(&mut circuits, now).1, ["b.example", "a.example"]);
@@ -326,7 +335,6 @@ mod tests {
         let (both, _) = admitted(&mut circuits, now);
         circuits.dialled(&both[1], None, now);
         assert_eq!(admitted(&mut circuits, now).1, ["b.example", "a.example"]);
-        let given_up = error(FailureKind::Cancelled);
         circuits.ended("a.example:25", Some(&given_up), now);
         assert_eq!(admitted(&mut circuits, now).1, ["b.example", "a.example"]);
         assert_eq!(
@@ -334,6 +342,12 @@ mod tests {
             ["a.example", "b.example"]
         );
         circuits.ended("a.example:25", None, now);
+        assert_eq!(admitted(&mut circuits, now).1, ["a.example", "b.example"]);
+        // A refusal is a transaction that ended well.
+        circuits.ended("a.example:25", Some(&broken), now);
+        assert_eq!(admitted(&mut circuits, now).1, ["b.example", "a.example"]);
+        let refused = error(FailureKind::Refused);
+        circuits.ended("a.example:25", Some(&refused), now);
         assert_eq!(admitted(&mut circuits, now).1, ["a.example", "b.example"]);
     }
 }
