@@ -433,7 +433,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let context = error::Context {
             endpoint: self.endpoint.to_string(),
             address: Some(self.address),
-            elapsed: Duration::ZERO,
             ..error::Context::default()
         };
         let why = self.session.check_idle(phase).err();

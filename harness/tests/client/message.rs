@@ -21,6 +21,7 @@ use postbound_harness::run::paused;
 use simnet::net::mem::{Network, Stream};
 use simnet::{Double, Plan, Script};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, sleep};
 
 fn envelope() -> Envelope {
     Envelope::new(
@@ -149,7 +150,7 @@ fn a_source_that_ends_early_or_fails_is_named_and_nothing_is_accepted() {
             );
             let cause = std::error::Error::source(&error).unwrap().to_string();
             assert!(cause.contains(why), "{cause}");
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            sleep(Duration::from_secs(60)).await;
             assert!(mailbox(&network).is_empty());
         });
     }
@@ -173,7 +174,7 @@ fn a_source_has_to_keep_up_and_may_pause_within_the_limit() {
         // Each line within the block's 15 s; but a drip of them is no progress.
         let slow = async move {
             for _ in 0..10 {
-                tokio::time::sleep(Duration::from_secs(14)).await;
+                sleep(Duration::from_secs(14)).await;
                 if writer.write_all(b"a line\r\n").await.is_err() {
                     break;
                 }
@@ -188,7 +189,7 @@ fn a_source_has_to_keep_up_and_may_pause_within_the_limit() {
         let (mut writer, reader) = tokio::io::duplex(64);
         let quick = async move {
             for _ in 0..14 {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                sleep(Duration::from_secs(1)).await;
                 writer.write_all(b"a line\r\n").await.unwrap();
             }
         };
@@ -217,13 +218,60 @@ fn eight_bit_octets_are_declared_and_a_server_without_the_extension_gets_none() 
             .unwrap_err();
         assert!(matches!(error.kind(), FailureKind::Unsupported(_)));
         assert_eq!(error.phase(), Phase::DataBlock);
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_secs(60)).await;
         assert!(mailbox(&network).is_empty());
         // What is 7-bit all the way is fine.
         let plain = Message::reader(&b"Subject: x\r\n\r\nplain\r\n"[..]);
         let _ = send(&network, plain).await.unwrap();
         assert_eq!(mailbox(&network).len(), 1);
     });
+}
+
+#[test]
+fn a_caller_who_says_that_a_reader_is_seven_bit_is_taken_at_their_word() {
+    paused(async {
+        let script = Script::default().without("8BITMIME");
+        let network = Network::new(Double::new(Plan::healthy()).with_script(script));
+        let mut connection = connect(&network).await;
+        let envelope = envelope();
+        let transaction = connection.transaction(&envelope).unwrap();
+        let text = "Subject: x\r\n\r\nGr\u{fc}\u{df}e\r\n";
+        let message = Message::reader(text.as_bytes());
+        let sent = transaction.body(BodyType::SevenBit);
+        let sent = sent.send(message, Duration::from_secs(60)).await;
+        assert!(sent.is_ok(), "{sent:?}");
+        assert_eq!(network.double().ledger().committed(), 1);
+    });
+}
+
+#[test]
+fn only_what_goes_in_chunks_is_gathered_before_it_leaves() {
+    for (script, chunking) in [
+        (Script::full(), Chunking::Never),
+        (Script::default(), Chunking::IF_OFFERED),
+    ] {
+        paused(async {
+            let network = Network::new(Double::new(Plan::healthy()).with_script(script));
+            let mut connection = connect(&network).await;
+            let (mut source, reader) = tokio::io::duplex(64);
+            let envelope = envelope();
+            let begun = Instant::now();
+            let mut first = None;
+            let transaction = connection.transaction(&envelope).unwrap();
+            let transaction = transaction.chunking(chunking).on_progress(|_| {
+                first.get_or_insert_with(|| begun.elapsed());
+            });
+            let sent = transaction.send(Message::reader(reader), Duration::from_secs(60));
+            let writes = async move {
+                source.write_all(b"Subject: x\r\n\r\n").await.unwrap();
+                sleep(Duration::from_secs(5)).await;
+                source.write_all(b"y\r\n").await.unwrap();
+            };
+            let (sent, ()) = tokio::join!(sent, writes);
+            assert!(sent.is_ok());
+            assert!(first.unwrap() < Duration::from_secs(1), "{chunking:?}");
+        });
+    }
 }
 
 #[test]

@@ -532,3 +532,20 @@ fn a_message_from_a_reader_goes_the_same_way() {
         assert_eq!((network.connections(), network.findings()), (1, vec![]));
     });
 }
+
+#[test]
+fn g3_drop_safe_send_all_a_connection_with_a_transaction_begun_is_not_kept() {
+    run::paused(async {
+        let network = Several::new([Plan::healthy()]);
+        let pool = pool(&network, 1);
+        let mut all = pool.send_all((0..5).map(|n| mail(n, 1)), Bounds::none());
+        assert!(all.next().await.unwrap().result.is_ok());
+        drop(all);
+        assert_eq!((pool.idle(), pool.in_use()), (0, 0));
+        assert_eq!(network.streams(), 0);
+        let one = mail(9, 1);
+        let sent = pool.send(one.envelope(), "Subject: 9\r\n\r\n", Bounds::none());
+        assert!(sent.await.is_ok());
+        assert_eq!(network.connections(), 2);
+    });
+}

@@ -8,13 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use postbound::{Bounds, Client, Connector, Envelope, Error, FailureKind, Outcome, Phase, Receipt};
+use postbound::{
+    Bounds, Client, Connector, Envelope, Error, FailureKind, Outcome, Phase, Pool, Receipt,
+};
 use postbound_harness::run::paused;
 use postbound_harness::{Case, run};
 use simnet::net::mem::{self, Network};
 use simnet::{Double, Plan};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 const MESSAGE: &str = "Subject: one\r\n\r\nand only one\r\n";
 
@@ -26,6 +28,8 @@ struct Wrong {
     ends: bool,
     has_ended: bool,
     keeps: bool,
+    /// Takes one octet at a time.
+    is_narrow: bool,
     flushed: usize,
     written: usize,
 }
@@ -79,15 +83,16 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let (fails, keeps) = {
+        let (fails, keeps, narrow) = {
             let mut wrong = self.wrong.lock().unwrap();
             wrong.written += 1;
             wrong.has_ended = wrong.ends;
-            (wrong.write, wrong.keeps)
+            (wrong.write, wrong.keeps, wrong.is_narrow)
         };
         if let Some(kind) = fails {
             return Poll::Ready(Err(kind.into()));
         }
+        let octets = if narrow { &octets[..1] } else { octets };
         if keeps {
             self.kept.extend_from_slice(octets);
             return Poll::Ready(Ok(octets.len()));
@@ -190,6 +195,22 @@ fn what_a_transport_keeps_is_flushed_when_there_is_nothing_more_to_write_and_no_
         })
     });
     assert_eq!(took[0], took[1]);
+}
+
+#[test]
+fn a_pool_says_the_whole_of_quit_if_the_transport_takes_it_octet_by_octet() {
+    paused(async {
+        let network = Network::new(Double::new(Plan::healthy()));
+        let (client, wrong) = client(&network);
+        let pool = Pool::builder(client).idle(Duration::from_secs(1)).build();
+        assert_eq!(pool.warm(1, Bounds::none()).await.unwrap(), 1);
+        wrong.lock().unwrap().is_narrow = true;
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(pool.reap(), 1);
+        sleep(Duration::from_secs(1)).await;
+        let said = network.double().trace().to_string();
+        assert_eq!(said.matches("QUIT").count(), 1, "{said}");
+    });
 }
 
 #[test]
