@@ -82,7 +82,8 @@ fn misses(document: &Value, schema: &Value, value: &Value, at: &str) -> Vec<Stri
     let empty = Map::new();
     let fields = value.as_object().unwrap_or(&empty);
     for name in schema["required"].as_array().into_iter().flatten() {
-        if !fields.contains_key(name.as_str().unwrap()) {
+        // It is asked of objects only; what may be null need not have it.
+        if value.is_object() && !fields.contains_key(name.as_str().unwrap()) {
             found.push(format!("{at}: {name} is missing"));
         }
     }

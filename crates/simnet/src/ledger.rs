@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use crate::TlsFacts;
 use crate::double::Caps;
 
 /// A message in the mailbox.
@@ -17,6 +18,8 @@ pub struct Delivery {
     pub connection: u32,
     /// The server that took it, by the name it gives itself.
     pub server: String,
+    /// What was agreed on under TLS; none if it came in clear.
+    pub tls: Option<TlsFacts>,
     /// The name that the client gave with EHLO or HELO.
     pub ehlo: String,
     /// The reverse-path, without angle brackets.

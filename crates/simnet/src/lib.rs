@@ -7,6 +7,7 @@ mod ledger;
 pub mod net;
 pub mod plan;
 mod rules;
+mod secured;
 mod server;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -16,5 +17,6 @@ pub use ledger::{Delivery, Finding, Ledger};
 pub use plan::{Plan, PlanError};
 pub use proto::Phase;
 pub use rules::{PortFault, RuleFacts, RuleId, Rules, Triggers, port_faults};
+pub use secured::TlsFacts;
 pub use server::{Abort, Account, Double, Front, Script};
 pub use trace::{Entry, Event, Trace};

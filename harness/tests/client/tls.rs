@@ -14,6 +14,7 @@ use postbound::{
     TcpConnector, Tls, TlsProblem,
 };
 use postbound_harness::case;
+use simnet::double::SmtpDouble;
 use simnet::net::loopback::Loopback;
 use simnet::plan::Certificate;
 use simnet::tls::{self, Authority, Identity};
@@ -152,6 +153,45 @@ fn a_server_that_wants_a_client_certificate_gets_one_or_says_why_not() {
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(source.contains("CertificateRequired"), "{source}");
     });
+}
+
+#[test]
+fn the_double_tells_with_each_message_what_was_agreed_on_under_tls() {
+    let authority = Authority::fresh().unwrap();
+    let server = tls::Tls::starttls(&authority).unwrap();
+    let server = server.require_client_certificate(&authority).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let double = SmtpDouble::builder().tls(server).start().await.unwrap();
+        let Identity { chain, key, .. } = authority.issue_client().unwrap();
+        let shown = chain[0].to_vec();
+        let tls = Tls::new()
+            .only_roots([authority.certificate()])
+            .server_name("double.example")
+            .client_certificate(chain, key);
+        let client = || Client::builder("127.0.0.1", double.port());
+        let under_tls = client().security(Security::StartTls).tls(tls);
+        let under_tls = under_tls.build().unwrap();
+        let sent = under_tls.send(&envelope(), MESSAGE, SECONDS).await;
+        assert!(sent.is_ok(), "{sent:?}");
+        let in_clear = client().security(Security::None).build().unwrap();
+        let sent = in_clear.send(&envelope(), MESSAGE, SECONDS).await;
+        assert!(sent.is_ok(), "{sent:?}");
+
+        let [under_tls, in_clear] = &double.received()[..] else {
+            panic!("{:?}", double.received());
+        };
+        let facts = under_tls.tls.as_ref().unwrap();
+        assert_eq!(facts.version, "TLSv1.3");
+        assert!(facts.cipher_suite.starts_with("TLS_"), "{facts:?}");
+        assert_eq!(facts.server_name.as_deref(), Some("double.example"));
+        assert_eq!(facts.client_certificate, Some(shown));
+        assert_eq!(in_clear.tls, None);
+    });
+    runtime.shutdown_background();
 }
 
 #[test]

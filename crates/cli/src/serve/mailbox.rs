@@ -49,6 +49,7 @@ impl Mailbox {
             "reverse_path": delivery.reverse_path,
             "forward_paths": delivery.forward_paths,
             "parameters": delivery.parameters,
+            "tls": control::tls(delivery.tls.as_ref()),
         });
         self.write(
             &format!("{number:06}.json"),

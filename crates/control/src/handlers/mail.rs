@@ -6,9 +6,11 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::IntoResponse;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use simnet::{Delivery, Entry};
+use simnet::{Delivery, Entry, TlsFacts};
 use tokio::time::{Instant, sleep};
 
 use crate::answer::{Answer, Problem, done, ok};
@@ -53,6 +55,21 @@ fn describe(number: u64, delivery: &Delivery) -> Value {
         "parameters": delivery.parameters,
         "rcpt_parameters": delivery.rcpt_parameters,
         "octets": delivery.octets.len(),
+        "tls": tls(delivery.tls.as_ref()),
+    })
+}
+
+/// What was agreed on under TLS, as the control interface and the mailbox's files tell it.
+#[must_use]
+pub fn tls(facts: Option<&TlsFacts>) -> Value {
+    facts.map_or(Value::Null, |facts| {
+        let certificate = facts.client_certificate.as_ref();
+        json!({
+            "version": facts.version,
+            "cipher_suite": facts.cipher_suite,
+            "server_name": facts.server_name,
+            "client_certificate": certificate.map(|der| STANDARD.encode(der)),
+        })
     })
 }
 

@@ -14,6 +14,7 @@ use simnet::behaviour::{Behaviour, ServerTls};
 use simnet::double::Claim;
 use simnet::net::can_serve;
 
+pub use mail::tls;
 pub(crate) use mail::{clear_messages, ledger, message, messages, raw, transcript};
 pub(crate) use rules::{add_rules, clear_rules, remove_rule, rules};
 

@@ -8,6 +8,8 @@ use super::{Caps, SmtpDouble};
 use crate::net::loopback::Loopback;
 use crate::net::mem::Network;
 use crate::plan::Plan;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 use crate::{Double, Script, Triggers};
 
 /// How a double is to be, before it starts.
@@ -19,6 +21,8 @@ pub struct Builder {
     caps: Caps,
     triggers: Option<Triggers>,
     port: u16,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
 }
 
 impl Builder {
@@ -96,6 +100,29 @@ impl Builder {
         self
     }
 
+    /// TLS, by STARTTLS or from the first octet, with certificates of an authority that the client is
+    /// made to trust ([`Authority::pem`](crate::tls::Authority::pem)). Default none. What was agreed on
+    /// is in [`Delivery::tls`](crate::Delivery::tls).
+    ///
+    /// ```
+    /// # use postbound_simnet::double::SmtpDouble;
+    /// use postbound_simnet::tls::{Authority, Tls};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+    /// let authority = Authority::fresh()?; // valid for "double.example", "localhost" and 127.0.0.1
+    /// let double = SmtpDouble::builder().tls(Tls::starttls(&authority)?).in_memory();
+    /// let replies = double.converse(["EHLO me", "STARTTLS"]).await;
+    /// assert!(replies[1].contains("STARTTLS") && replies[2].starts_with("220"));
+    /// # Ok::<(), std::io::Error>(())
+    /// # })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// The loopback port. Default 0, any free one.
     pub const fn port(mut self, port: u16) -> Self {
         self.port = port;
@@ -107,6 +134,11 @@ impl Builder {
             .with_script(self.script)
             .capped(self.caps)
             .keeping_wire_octets();
+        #[cfg(feature = "tls")]
+        let double = match self.tls {
+            Some(tls) => double.with_tls(tls),
+            None => double,
+        };
         match self.triggers {
             Some(triggers) => double.with_triggers(triggers),
             None => double,

@@ -11,6 +11,7 @@ use tokio_rustls::server::TlsStream;
 use super::Abort;
 #[cfg(feature = "tls")]
 use super::flight::Flight;
+use crate::TlsFacts;
 
 /// The server's stream.
 pub(super) enum Channel<S> {
@@ -28,6 +29,15 @@ impl<S> Channel<S> {
         return matches!(self, Self::Tls(_));
         #[cfg(not(feature = "tls"))]
         false
+    }
+
+    /// What was agreed on under TLS.
+    pub(super) fn tls_facts(&self) -> Option<TlsFacts> {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => Some(TlsFacts::of(stream.get_ref().1)),
+            _ => None,
+        }
     }
 }
 

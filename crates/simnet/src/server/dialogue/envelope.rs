@@ -75,6 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             self.envelope = Some(Delivery {
                 connection: self.wire.connection,
                 server: self.double.script.domain.clone(),
+                tls: self.wire.stream.tls_facts(),
                 ehlo: self.ehlo.clone(),
                 reverse_path: path.to_owned(),
                 forward_paths: Vec::new(),
