@@ -96,3 +96,32 @@ pub fn keeps(guarantee: &str, case: &Case) -> Result<(), String> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::arbitrary;
+
+    #[test]
+    fn a_case_that_fails_for_having_any_rule_is_shrunk_to_one_rule() {
+        let failed = catch_unwind(AssertUnwindSafe(|| {
+            property(1_000, arbitrary::case(), |case| {
+                match case.plan.rules.len() {
+                    0 => Ok(()),
+                    rules => Err(format!("{rules} rules")),
+                }
+            });
+        }));
+        let Err(panic) = failed else {
+            panic!("no case of all of them had a rule");
+        };
+        let text = panic.downcast_ref::<String>().map_or("", String::as_str);
+        assert!(text.starts_with("1 rules\n"), "{text}");
+        let (_, line) = text.split_once("replay: ").unwrap_or_default();
+        let case = line.split('\'').nth(1).unwrap_or_default();
+        let case: Case = case.parse().unwrap_or_else(|why| panic!("{line}: {why:?}"));
+        assert_eq!(case.plan.rules.len(), 1, "{line}");
+    }
+}

@@ -107,6 +107,57 @@ fn what_is_not_offered_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+fn a_line_that_is_offered_is_announced_and_clients_are_held_to_it() {
+    use std::io::{Read, Write};
+
+    let offers = ["--offer", "limits RCPTMAX=1", "--offer", "SIZE 20"];
+    let server = Server::start(&[], &offers);
+    let mut stream = std::net::TcpStream::connect(&server.address).unwrap();
+    let lines = [
+        "EHLO c.example",
+        "MAIL FROM:<a@x.example>",
+        "RCPT TO:<b@x.example>",
+        "RCPT TO:<c@x.example>",
+        "RSET",
+        "MAIL FROM:<a@x.example> SIZE=21",
+        "QUIT",
+    ];
+    let said = lines.map(|line| format!("{line}\r\n")).concat();
+    stream.write_all(said.as_bytes()).unwrap();
+    let mut replies = String::new();
+    stream.read_to_string(&mut replies).unwrap();
+    for line in [
+        "LIMITS RCPTMAX=1\r\n",
+        "SIZE 20\r\n",
+        "452 4.5.3",
+        "552 5.3.4",
+    ] {
+        assert!(replies.contains(line), "{line}: {replies}");
+    }
+    assert_eq!(replies.matches("SIZE").count(), 1, "{replies}");
+    // Our own client keeps to it: it does not even begin with two.
+    let (code, text) = send(&server, TWO, MESSAGE, &[]);
+    assert_eq!(code, 23, "{text}");
+    assert!(text.contains("at most 1 at once"), "{text}");
+    let (code, text) = send(&server, "a@example.org", MESSAGE, &[]);
+    assert_eq!(code, 0, "{text}");
+
+    for (line, why) in [
+        ("X_Y", "expected a keyword"),
+        ("LIMITS RCPTMAX=none", "RCPTMAX has a number"),
+        ("STARTTLS", "--tls starttls"),
+    ] {
+        let (code, text) = said_of(&["serve", "--port", "0", "--offer", line]);
+        assert_eq!(code, 64, "{line}: {text}");
+        assert!(text.contains(why), "{line} without {why}: {text}");
+    }
+}
+
+fn said_of(arguments: &[&str]) -> (i32, String) {
+    said(&run(arguments))
+}
+
+#[test]
 fn options_that_make_no_sense_are_said_to_make_none() {
     let server = Server::start(&[], &["--full"]);
     for (options, why) in [

@@ -112,6 +112,31 @@ fn one_broken_cell_in_one_of_the_files_breaks_the_whole() {
 }
 
 #[test]
+fn a_goal_that_was_never_reached_breaks_the_run_and_is_a_failure_in_junit_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert_eq!(matrix(folder, &["--json", "good.json"]).0, 0);
+    let mut bad = json(folder, "good.json");
+    let goals = bad["coverage"]["goals"].as_object_mut().unwrap();
+    let (goal, count) = goals.iter_mut().next().unwrap();
+    let goal = goal.clone();
+    *count = 0.into();
+    fs::write(folder.join("bad.json"), bad.to_string()).unwrap();
+    let (code, text) = matrix(folder, &["--merge", "bad.json", "--junit", "bad.xml"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains(&format!("BROKEN never seen: {goal}\n")),
+        "{text}"
+    );
+    let junit = fs::read_to_string(folder.join("bad.xml")).unwrap();
+    assert!(junit.contains("failures=\"1\""), "{junit}");
+    let case = format!("<testcase classname=\"coverage\" name=\"{goal}\"");
+    assert!(junit.contains(&case), "{junit}");
+    let cases = bad["cells"].as_array().unwrap().len() + 1;
+    assert_eq!(junit.matches("<testcase ").count(), cases);
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let (code, text) = matrix(folder.path(), &["--report", "no/such/folder.html"]);

@@ -181,6 +181,59 @@ fn a_rule_that_struck_less_often_than_it_has_to_is_told_with_its_nearest_miss() 
 }
 
 #[test]
+fn a_message_that_is_not_octet_for_octet_the_expected_one_is_told_from_where_they_part() {
+    paused(async {
+        let double = SmtpDouble::in_memory();
+        double.expect(Mail::any().exactly("hello\r\n"));
+        let mut client = greeted(&double, "c.example").await;
+        client.send("a@x", &["b@x"], "hallo").await;
+        let verified = double.verify();
+        assert!(!verified.holds(), "{verified}");
+        let told = r#"MISSED a message exactly "hello\r\n": 0 came, expected 1; nearest: message 1: octet 1 on was "allo\r\n", not "ello\r\n" (7 octets came, 7 expected)"#;
+        assert!(verified.to_string().contains(told), "{verified}");
+        client.send("a@x", &["b@x"], "hello").await;
+        assert!(double.verify().holds(), "{}", double.verify());
+    });
+}
+
+#[test]
+fn a_client_that_exceeds_a_limit_that_was_announced_is_refused_and_found_out() {
+    paused(async {
+        let limited = |limit| {
+            let script = Script::default().with(limit);
+            SmtpDouble::builder().script(script).in_memory()
+        };
+        let double = limited("LIMITS RCPTMAX=1");
+        let mut client = greeted(&double, "c.example").await;
+        assert_eq!(
+            client.send("a@x", &["b@x", "c@x"], "t").await,
+            ["250", "250", "452", "354", "250"]
+        );
+        assert_eq!(double.received()[0].forward_paths, ["b@x"]);
+        let findings = double.verify().findings;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].what, "RCPTMAX is exceeded");
+        // The limit is one for each transaction.
+        client.send("a@x", &["b@x"], "t").await;
+        assert_eq!(double.verify().findings.len(), 1);
+
+        let double = limited("LIMITS MAILMAX=1");
+        let mut client = greeted(&double, "c.example").await;
+        let sent = client.send("a@x", &["b@x"], "t").await;
+        assert_eq!(sent, ["250", "250", "354", "250"]);
+        assert!(double.verify().is_clean());
+        let again = client.say("MAIL FROM:<a@x>").await;
+        assert!(again.starts_with("452 4.5.3"), "{again}");
+        let findings = double.verify().findings;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].what, "MAILMAX is exceeded");
+        // And one for each connection.
+        let mut client = greeted(&double, "c.example").await;
+        assert_eq!(client.send("a@x", &["b@x"], "t").await[0], "250");
+    });
+}
+
+#[test]
 fn a_greylisted_pair_is_taken_when_its_time_has_passed_and_not_before() {
     paused(async {
         let double = SmtpDouble::in_memory();
@@ -459,4 +512,54 @@ fn in_a_simulation_the_same_rules_hold() {
     sim.run().unwrap();
     assert_eq!(double.received().len(), 1);
     assert!(double.verify().agrees(Claim::Delivered));
+}
+
+#[test]
+fn a_rule_that_would_be_weaker_than_it_says_is_refused_when_the_double_starts() {
+    let builder = |rule: &str| {
+        let plan = format!("v1 | {rule}").parse::<Plan>().unwrap();
+        SmtpDouble::builder().plan(plan)
+    };
+    let refused = |rule: &str, error: std::io::Error| {
+        assert_eq!(error.kind(), std::io::ErrorKind::Unsupported, "{rule}");
+        error.to_string()
+    };
+    for (rule, why) in [
+        ("link: coalesce 5ms", "the kernel can't hold octets back"),
+        (
+            "tls-handshake: stall",
+            "would never strike: the double does no TLS",
+        ),
+        (
+            "proxy: request half",
+            "would never strike: there is no proxy",
+        ),
+    ] {
+        let error = real(builder(rule).start()).err().unwrap();
+        let text = refused(rule, error);
+        assert!(text.contains(why), "{rule}: {text}");
+    }
+    #[cfg(feature = "turmoil")]
+    {
+        for (rule, why) in [
+            ("mail: reset", "can't reset a connection at will"),
+            ("link: window 64", "its window counts writes"),
+            ("resolve: fail", "the simulation's own"),
+            ("connect: refuse", "the simulation's own"),
+            ("link: latency 5ms", "the simulation's own"),
+            ("link: blackhole after 5ms", "the simulation's own"),
+            ("tls-handshake: stall", "the double does no TLS"),
+            ("proxy: request half", "there is no proxy"),
+        ] {
+            let text = refused(rule, builder(rule).turmoil("mx1").err().unwrap());
+            assert!(text.contains(why), "{rule}: {text}");
+        }
+        for rule in [
+            "mail: close",
+            "data-block: trickle 64 every 100ms",
+            "link: fragment 1",
+        ] {
+            assert!(builder(rule).turmoil("mx1").is_ok(), "{rule}");
+        }
+    }
 }

@@ -43,7 +43,7 @@ fn failure(what: &str, replay: &str) -> String {
     )
 }
 
-/// The results as one test suite.
+/// The results as one test suite: every cell, every sweep, and every goal that was missed.
 pub(super) fn write(results: &Results) -> String {
     let mut cases = String::new();
     let (mut failures, mut skipped, mut tests) = (0, 0, 0);
@@ -87,6 +87,12 @@ pub(super) fn write(results: &Results) -> String {
         let name = format!("{} ({} cases)", sweep.name, sweep.cases);
         let class = format!("sweep.{}", sweep.backend);
         case(&mut cases, &class, &name, sweep.core_seconds, &inside);
+    }
+    for goal in results.missed() {
+        tests += 1;
+        failures += 1;
+        let inside = failure("it must happen sometimes and never did", goal);
+        case(&mut cases, "coverage", goal, 0.0, &inside);
     }
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"postbound\" tests=\"{tests}\" failures=\"{failures}\" skipped=\"{skipped}\">\n{cases}</testsuite>\n"

@@ -149,7 +149,8 @@ impl Results {
             && self.missed().is_empty()
     }
 
-    /// Every cell as a test case of JUnit's XML, and every sweep as one.
+    /// Every cell as a test case of JUnit's XML, every sweep as one, and a failure for everything that
+    /// must happen sometimes and never did.
     #[must_use]
     pub fn junit(&self) -> String {
         junit::write(self)

@@ -321,6 +321,7 @@ fn a_connection_that_ended_or_spoke_at_rest_is_not_handed_out() {
         r#"raw "250 2.0.0 queued\r\n421 4.3.2 bye\r\n""#,
         r#"raw "250 2.0.0 queued\r\n25""#,
         "twice",
+        "normal; reset",
     ] {
         run::paused(async {
             let network = plans([&format!("v1 | data-termination: {surplus}"), "v1"]);

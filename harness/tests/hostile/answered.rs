@@ -449,7 +449,7 @@ fn hostile_33_nonsense_in_the_reply_to_ehlo_is_ignored_and_has_a_cap() {
     }
     // More keywords than anybody has: the reply is over its cap, and that is all.
     let mut reply = String::from("250-mx\r\n");
-    (0..1_000).for_each(|n| reply.push_str(&format!("250-X{n}\r\n")));
+    (0..100_000).for_each(|n| reply.push_str(&format!("250-X{n}\r\n")));
     reply.push_str("250 PIPELINING\r\n");
     assert_eq!(
         claim(&format!("ehlo: {}", quoted(reply.as_bytes()))),

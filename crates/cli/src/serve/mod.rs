@@ -4,6 +4,7 @@ mod control;
 mod listeners;
 mod log;
 mod mailbox;
+mod offer;
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -94,6 +95,10 @@ pub(crate) struct Arguments {
     /// Offer every service extension that there is
     #[arg(long)]
     full: bool,
+    /// Say this line in the reply to EHLO, too, such as 'LIMITS RCPTMAX=2' or 'SIZE 1000', in place of
+    /// one with the same keyword, and hold clients to it where the double knows it. May be given again
+    #[arg(long, value_parser = offer::line, value_name = "LINE")]
+    offer: Vec<String>,
     /// Speak LMTP: a final reply and a mailbox for each recipient
     #[arg(long)]
     lmtp: bool,
@@ -213,6 +218,7 @@ fn script(arguments: &Arguments) -> Result<Script, Stop> {
         true => Script::full(),
         false => Script::default(),
     };
+    script = arguments.offer.iter().fold(script, Script::with);
     script.lmtp = arguments.lmtp;
     if let (Some(mechanisms), Some(user)) = (&arguments.auth, &arguments.auth_user) {
         for mechanism in mechanisms.split(',') {

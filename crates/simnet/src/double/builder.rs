@@ -129,7 +129,7 @@ impl Builder {
         self
     }
 
-    fn double(self) -> Double {
+    pub(super) fn double(self) -> Double {
         let double = Double::new(self.plan)
             .with_script(self.script)
             .capped(self.caps)
@@ -149,16 +149,17 @@ impl Builder {
     ///
     /// # Errors
     /// If no port can be had, or [`io::ErrorKind::Unsupported`] if the plan has a fault of the
-    /// network that real sockets can't do.
+    /// network that real sockets can't do or a rule that would never strike.
     ///
     /// # Cancel safety
     /// Dropping the future closes what was open.
     pub async fn start(self) -> io::Result<SmtpDouble> {
-        crate::net::Backend::Loopback
-            .can(&self.plan)
-            .map_err(|why| io::Error::new(io::ErrorKind::Unsupported, why))?;
         let port = self.port;
         let double = self.double();
+        crate::net::Backend::Loopback
+            .can(double.plan())
+            .and_then(|()| double.strikes())
+            .map_err(unsupported)?;
         let network = Loopback::bind(double.clone(), port).await?;
         Ok(SmtpDouble::on_network(double, network))
     }
@@ -171,12 +172,32 @@ impl Builder {
         SmtpDouble::on_network(double, network)
     }
 
-    /// A host of this name for a turmoil simulation.
+    /// A host of this name for a turmoil simulation. Names, connections and links are the
+    /// simulation's own, and it can't reset a connection at will: a plan with rules about them is
+    /// refused.
+    ///
+    /// ```
+    /// # use postbound_simnet::double::SmtpDouble;
+    /// let plan = "v1 | rcpt#1: stall | link: fragment 1".parse().unwrap();
+    /// let double = SmtpDouble::builder().plan(plan).turmoil("mx1")?;
+    /// assert_eq!(double.network().name(), "mx1");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] if the plan has a rule that such a host can't do or that would
+    /// never strike.
     #[cfg(feature = "turmoil")]
-    #[must_use]
-    pub fn turmoil(self, name: impl Into<String>) -> SmtpDouble<Simulated> {
+    pub fn turmoil(self, name: impl Into<String>) -> io::Result<SmtpDouble<Simulated>> {
         let double = self.double();
+        crate::net::can_be_host(double.plan())
+            .and_then(|()| double.strikes())
+            .map_err(unsupported)?;
         let network = Simulated::new(double.clone(), name.into());
-        SmtpDouble::on_network(double, network)
+        Ok(SmtpDouble::on_network(double, network))
     }
+}
+
+fn unsupported(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, why)
 }

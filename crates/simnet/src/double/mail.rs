@@ -51,7 +51,19 @@ impl Mail {
         self
     }
 
-    /// Octet for octet this message.
+    /// Octet for octet this message. What came instead is told from the first octet on that differs,
+    /// counted from 0.
+    ///
+    /// ```
+    /// # use postbound_simnet::double::{Mail, SmtpDouble};
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+    /// let double = SmtpDouble::in_memory();
+    /// double.expect(Mail::any().exactly("hello\r\n"));
+    /// double.converse(["EHLO me", "MAIL FROM:<a@x>", "RCPT TO:<b@x>", "DATA", "hello\r\n."]).await;
+    /// assert!(double.verify().holds());
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn exactly(mut self, octets: impl AsRef<[u8]>) -> Self {
         self.exactly = Some(octets.as_ref().to_vec());
         self

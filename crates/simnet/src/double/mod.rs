@@ -126,10 +126,13 @@ impl SmtpDouble<Network> {
 
 #[cfg(feature = "turmoil")]
 impl SmtpDouble<Simulated> {
-    /// A double to be a host of this name in a turmoil simulation; see [`Simulated::host`].
+    /// A double to be a host of this name in a turmoil simulation; see [`Simulated::host`]. Of rules
+    /// that are set while it runs, one that resets the connection ends it.
     #[must_use]
     pub fn turmoil(name: impl Into<String>) -> Self {
-        SmtpDouble::builder().turmoil(name)
+        let double = Builder::default().double();
+        let network = Simulated::new(double.clone(), name.into());
+        Self::on_network(double, network)
     }
 }
 

@@ -29,8 +29,7 @@ impl Simulated {
         &self.name
     }
 
-    /// Makes it a host of the simulation, on port 25. The simulation's links are its own; of the
-    /// plan's faults those of the server hold, and `link: fragment`.
+    /// Makes it a host of the simulation, on port 25. The simulation's links are its own.
     pub fn host(&self, sim: &mut turmoil::Sim<'_>) {
         let double = self.double.clone();
         sim.host(self.name.as_str(), move || listen(double.clone()));

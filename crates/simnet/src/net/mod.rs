@@ -90,6 +90,28 @@ pub fn can_serve(plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a host in somebody else's simulation can do all of the plan: it only is the server.
+///
+/// # Errors
+/// The rule that it can't do, and why.
+#[cfg(feature = "turmoil")]
+pub(crate) fn can_be_host(plan: &Plan) -> Result<(), String> {
+    Backend::Turmoil.can(plan)?;
+    for rule in &plan.rules {
+        let other = match rule {
+            Rule::Resolve(_) | Rule::Connect { .. } => true,
+            Rule::Link(fault) => !matches!(fault, LinkFault::Fragment { .. }),
+            _ => false,
+        };
+        if other {
+            return Err(format!(
+                "a host can't do `{rule}`: names, connections and links are the simulation's own"
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn resets(fault: &ServerFault) -> bool {
     fault.then == Then::Reset
 }

@@ -119,3 +119,48 @@ impl<S: Abort> Abort for Shaped<S> {
         self.stream.abort();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test that cannot be set up has to fail"
+    )]
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    /// Octets of ten that one read and one write of a server with this rule take.
+    fn taken(rule: &str) -> (usize, usize) {
+        let plan: Plan = format!("v1 | {rule}").parse().unwrap();
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap()
+            .block_on(async {
+                let (server, mut client) = duplex(64);
+                let mut shaped = Shaped::new(server, &plan, true);
+                client.write_all(b"0123456789").await.unwrap();
+                let mut buffer = [0; 64];
+                let read = shaped.read(&mut buffer).await.unwrap();
+                assert_eq!(buffer.get(..read), b"0123456789".get(..read), "{rule}");
+                let written = shaped.write(b"9876543210").await.unwrap();
+                let came = client.read(&mut buffer).await.unwrap();
+                assert_eq!(buffer.get(..came), b"9876543210".get(..written), "{rule}");
+                (read, written)
+            })
+    }
+
+    #[test]
+    fn fragments_bind_the_reads_or_the_writes_of_the_server_or_both() {
+        assert_eq!(taken("mail: normal"), (10, 10));
+        assert_eq!(taken("link: fragment 1"), (1, 1));
+        assert_eq!(taken("link: fragment 3 to-client"), (10, 3));
+        assert_eq!(taken("link: fragment 3 to-server"), (3, 10));
+        // Each direction may have its own, and the first for a direction acts.
+        let both = "link: fragment 2 to-client | link: fragment 5 to-server | link: fragment 7";
+        assert_eq!(taken(both), (5, 2));
+    }
+}

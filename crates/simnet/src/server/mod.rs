@@ -23,7 +23,7 @@ use crate::double::Caps;
 use crate::ledger::{Delivery, Ledger};
 use proxy::Opening;
 
-use crate::plan::{Plan, PlanError, Then};
+use crate::plan::{Plan, PlanError, Rule, Then};
 use crate::rules::{RuleId, Rules, Triggers};
 use crate::trace::{Event, Trace};
 
@@ -96,11 +96,16 @@ impl Script {
     }
 
     /// With this line in its reply to EHLO, in place of the one with the same keyword if there is
-    /// one: `LIMITS RCPTMAX=10`. What the double knows of, it holds its client to.
+    /// one: `LIMITS RCPTMAX=10`. What the double knows of, it holds its client to; `SIZE` with a
+    /// number but 0, which says nothing (RFC 1870 §3), is [`Script::size`], too.
     #[must_use]
     pub fn with(self, line: impl Into<String>) -> Self {
         let line = line.into();
         let mut script = self.without(line.split(' ').next().unwrap_or_default());
+        let size = line.strip_prefix("SIZE ").map(str::parse);
+        if let Some(Ok(size @ 1..)) = size {
+            script.size = size;
+        }
         script.extensions.push(line);
         script
     }
@@ -199,6 +204,20 @@ impl Double {
             return (!tls.is_implicit(), tls.is_implicit());
         }
         (false, false)
+    }
+
+    /// Refuses a rule of the plan that would never strike, because what it is about is not there.
+    pub(crate) fn strikes(&self) -> Result<(), String> {
+        let tls = self.tls_modes() != (false, false);
+        for rule in &self.plan.rules {
+            let missing = match rule {
+                Rule::Tls(_) if !tls => "the double does no TLS",
+                Rule::Proxy(_) if self.front.is_none() => "there is no proxy",
+                _ => continue,
+            };
+            return Err(format!("`{rule}` would never strike: {missing}"));
+        }
+        Ok(())
     }
 
     /// With another script.
