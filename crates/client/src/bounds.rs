@@ -42,13 +42,11 @@ pub struct Bounds {
 
 impl Bounds {
     /// The phases' limits and nothing else.
-    #[inline]
     pub fn none() -> Self {
         Self::default()
     }
 
     /// The call ends at most this long after it is first polled. Given twice, the shorter holds.
-    #[inline]
     pub fn within(mut self, duration: Duration) -> Self {
         self.within = Some(self.within.map_or(duration, |before| before.min(duration)));
         self
@@ -56,14 +54,12 @@ impl Bounds {
 
     /// The call ends at this instant at the latest. Given twice, or with [`within`](Self::within),
     /// the earlier holds.
-    #[inline]
     pub fn until(mut self, instant: Instant) -> Self {
         self.until = Some(self.until.map_or(instant, |before| before.min(instant)));
         self
     }
 
     /// The call ends at its next poll once this token is cancelled. Any of several tokens does it.
-    #[inline]
     pub fn cancelled_by(mut self, token: &CancellationToken) -> Self {
         self.tokens.push(token.clone());
         self
