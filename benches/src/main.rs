@@ -5,13 +5,14 @@ use std::process::ExitCode;
 
 use harness::case::Case;
 use harness::run::{mem, sansio, turmoil};
+use postbound::Security;
 use postbound_benches::canned::WORKLOADS;
 use postbound_benches::contest::Entrant;
 use postbound_benches::count::Heap;
 use postbound_benches::page::page;
 use postbound_benches::rows::Bench;
 use postbound_benches::sink::Sink;
-use postbound_benches::{gate, sink, table};
+use postbound_benches::{gate, idle, sink, table};
 use simnet::plan::Certificate;
 use simnet::tls::server_config;
 
@@ -73,6 +74,15 @@ fn run(arguments: &[&str]) -> Result<bool, Failure> {
             let entrant = entrant.ok_or("no such entrant")?;
             let mut round = entrant.enter(port.parse()?, recipients.parse()?, octets.parse()?)?;
             round(messages.parse()?)?;
+        }
+        ["work", "rest", security, connections] => {
+            let security = match *security {
+                "plain" => Security::None,
+                "tls" => Security::StartTls,
+                _ => return Err("plain or tls".into()),
+            };
+            let octets = idle::heap(heap, &Sink::start()?, security, connections.parse()?)?;
+            println!("{octets} octets of heap for a connection at rest");
         }
         ["counters", "--update"] => {
             let counted = gate::counted(heap)?;

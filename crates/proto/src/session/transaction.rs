@@ -193,10 +193,11 @@ impl Transaction {
         recipients
     }
 
+    /// The replies come in the order of the commands, so that the last one is waited for longest.
     fn pending_recipients(&self) -> bool {
         self.recipients
-            .iter()
-            .any(|recipient| matches!(recipient.status, RecipientStatus::Pending))
+            .last()
+            .is_some_and(|recipient| matches!(recipient.status, RecipientStatus::Pending))
     }
 
     /// Whether a 354 would still be welcome, as far as the replies go.
@@ -214,7 +215,7 @@ impl Transaction {
     pub(super) fn may_queue_data(&self) -> bool {
         match self.options.require {
             Require::AnyRecipient => self.refusal.is_none(),
-            Require::AllRecipients => self.wants_data(),
+            Require::AllRecipients => !self.pending_recipients() && self.wants_data(),
         }
     }
 
