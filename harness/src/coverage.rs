@@ -137,7 +137,7 @@ impl Scope {
         let exhaustive = |goals: &mut Vec<Goal>| {
             goals.push(Goal::Kind("cancelled"));
             goals.extend([DEADLINE, RESERVE, LINGERED].map(Goal::Seen));
-            let strikes = crate::exhaustive::STRIKES;
+            let strikes = Strike::EVERY;
             goals.extend(strikes.map(|(what, direction)| Goal::Struck(strike(what, direction))));
         };
         match self {

@@ -20,26 +20,6 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Long enough that a dialogue has many milliseconds of its own.
 const LATENCY: Duration = Duration::from_millis(3);
 
-/// What strikes at each octet, and which way it travels. Nobody could tell that an octet was changed
-/// on its way to the server, so none is.
-pub const STRIKES: [(Strike, Direction); 11] = {
-    use Direction::{ToClient, ToServer};
-    let drip = Strike::Drip(Duration::from_millis(1));
-    [
-        (Strike::Stall, ToClient),
-        (Strike::Stall, ToServer),
-        (Strike::Shut, ToClient),
-        (Strike::Shut, ToServer),
-        (Strike::Close, ToClient),
-        (Strike::Close, ToServer),
-        (Strike::Reset, ToClient),
-        (Strike::Reset, ToServer),
-        (drip, ToClient),
-        (drip, ToServer),
-        (Strike::Corrupt, ToClient),
-    ]
-};
-
 /// What of a deadline is kept for the final reply, and how long it is listened for afterwards.
 const RESERVES: [(u64, u64); 3] = [(0, 0), (9, 0), (0, 4)];
 
@@ -130,7 +110,10 @@ impl Configuration {
     }
 
     fn octets(&self) -> u64 {
-        STRIKES.iter().map(|(_, way)| self.strikes(*way)).sum()
+        Strike::EVERY
+            .iter()
+            .map(|(_, way)| self.strikes(*way))
+            .sum()
     }
 
     fn len(&self) -> u64 {
@@ -140,7 +123,7 @@ impl Configuration {
     /// The case with this number, counted from 0.
     fn case(&self, mut number: u64) -> Case {
         let mut case = self.case.clone();
-        for (strike, direction) in STRIKES {
+        for (strike, direction) in Strike::EVERY {
             let octets = self.strikes(direction);
             if number < octets {
                 case.plan = Plan::of([Rule::Link(LinkFault::At {
@@ -285,7 +268,7 @@ mod tests {
             _ => 0,
         });
         assert_eq!(said.sum::<u64>(), first.to_client);
-        let octets = STRIKES.iter().map(|(_, way)| first.strikes(*way));
+        let octets = Strike::EVERY.iter().map(|(_, way)| first.strikes(*way));
         assert_eq!(octets.sum::<u64>(), first.octets());
         assert!(first.to_server > u64::from(first.case.octets));
     }

@@ -441,3 +441,25 @@ pub enum Strike {
     /// It and all behind it arrive one at a time, this much apart.
     Drip(Duration),
 }
+
+impl Strike {
+    /// Everything that can strike at an octet, and which way the octet travels. Nobody could tell that
+    /// an octet was changed on its way to the server, so none is.
+    pub const EVERY: [(Self, Direction); 11] = {
+        use Direction::{ToClient, ToServer};
+        let drip = Self::Drip(Duration::from_millis(1));
+        [
+            (Self::Stall, ToClient),
+            (Self::Stall, ToServer),
+            (Self::Shut, ToClient),
+            (Self::Shut, ToServer),
+            (Self::Close, ToClient),
+            (Self::Close, ToServer),
+            (Self::Reset, ToClient),
+            (Self::Reset, ToServer),
+            (drip, ToClient),
+            (drip, ToServer),
+            (Self::Corrupt, ToClient),
+        ]
+    };
+}

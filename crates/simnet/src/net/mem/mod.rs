@@ -9,6 +9,7 @@
 
 mod host;
 mod pipe;
+mod points;
 mod stream;
 mod topology;
 
