@@ -21,7 +21,7 @@ impl SmtpDouble<Network> {
     ///
     /// Each line gets its CRLF, and may have others in it: mail data is `"Subject: x\r\n\r\nhi\r\n."`.
     /// What is no reply is in parentheses, and the last: `(closed)`, `(reset)`, `(no connection)`, or
-    /// `(silence)` for a reply that did not come whole in 5 minutes, which take no time where the
+    /// `(silence)` for a reply that did not come whole or a line that was not taken in 5 minutes, which take no time where the
     /// clock is paused.
     ///
     /// ```
@@ -65,10 +65,16 @@ impl SmtpDouble<Network> {
             let Some(line) = lines.next() else {
                 return replies;
             };
-            // What comes of it, the next read tells.
-            let _ = stream
-                .write_all(format!("{}\r\n", line.as_ref()).as_bytes())
-                .await;
+            let line = format!("{}\r\n", line.as_ref());
+            tokio::select! {
+                biased;
+                // What comes of it, the next read tells.
+                _ = stream.write_all(line.as_bytes()) => {}
+                () = sleep(PATIENCE) => {
+                    replies.push("(silence)".to_owned());
+                    return replies;
+                }
+            }
         }
     }
 }
