@@ -21,8 +21,8 @@ impl SmtpDouble<Network> {
     ///
     /// Each line gets its CRLF, and may have others in it: mail data is `"Subject: x\r\n\r\nhi\r\n."`.
     /// What is no reply is in parentheses, and the last: `(closed)`, `(reset)`, `(no connection)`, or
-    /// `(silence)` for a reply that did not come whole or a line that was not taken in 5 minutes, which take no time where the
-    /// clock is paused.
+    /// `(silence)` for a reply that did not come whole, or a line that was not taken, in 5 minutes,
+    /// which take no time where the clock is paused.
     ///
     /// ```
     /// # use postbound_simnet::double::SmtpDouble;
