@@ -7,16 +7,16 @@ mod ledger;
 pub mod net;
 pub mod plan;
 mod rules;
-mod secured;
 mod server;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod tls_facts;
 mod trace;
 
 pub use ledger::{Delivery, Finding, Ledger};
 pub use plan::{Plan, PlanError};
 pub use proto::Phase;
 pub use rules::{PortFault, RuleFacts, RuleId, Rules, Triggers, port_faults};
-pub use secured::TlsFacts;
 pub use server::{Abort, Account, Double, Front, Script};
+pub use tls_facts::TlsFacts;
 pub use trace::{Entry, Event, Trace};

@@ -31,9 +31,12 @@ impl Target {
 }
 
 /// Tries the target on what libFuzzer makes, which is told by `BOLERO_LIBFUZZER_ARGS` where its corpus
-/// is and how long it has. Ends the process.
+/// is and how long it has, and ends the process. Only the target that `FUZZ_TARGET` names is tried: there
+/// is one libFuzzer in a process, and the processes that it starts itself run every test.
 #[cfg(fuzzing)]
 pub fn fuzz(target: &Target) {
-    let target = *target;
-    bolero::check!().for_each(move |input: &[u8]| target.try_on(input));
+    if std::env::var("FUZZ_TARGET").as_deref() == Ok(target.name) {
+        let target = *target;
+        bolero::check!().for_each(move |input: &[u8]| target.try_on(input));
+    }
 }

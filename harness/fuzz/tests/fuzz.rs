@@ -61,7 +61,7 @@ fn fuzz_finds_a_planted_bug() {
 #[test]
 #[cfg(fuzzing)]
 fn fuzz_planted_is_found_by_its_branches() {
-    fuzz(&Target::new("reply", |input| {
+    fuzz(&Target::new("planted", |input| {
         let mut wanted = b"\x02\x81\xfe\x13\xc4\x7e".iter();
         let mut octets = input.iter();
         loop {
