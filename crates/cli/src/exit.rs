@@ -81,3 +81,8 @@ impl Stop {
         }
     }
 }
+
+/// The command line asks for what can't be done.
+pub(crate) fn usage(why: impl ToString) -> Stop {
+    Stop::new(USAGE, why.to_string())
+}

@@ -7,7 +7,7 @@ use postbound::{Client, Delivered, Dns, Mx, Outcome};
 
 use crate::exit::{self, Stop};
 use crate::network::Network;
-use crate::send::describe;
+use crate::told::describe;
 
 #[derive(Debug, Args)]
 #[group(skip)]

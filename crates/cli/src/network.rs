@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use postbound::{Connector, Proxied, Proxy, TcpConnector};
 use tokio::net::TcpStream;
 
-use crate::exit::Stop;
-use crate::terms::usage;
+use crate::exit::{Stop, usage};
 
+/// The environment variable with the URL of the server.
+pub(crate) const URL: &str = "POSTBOUND_URL";
 /// The environment variable with the proxy's URL.
 const PROXY: &str = "POSTBOUND_PROXY";
 

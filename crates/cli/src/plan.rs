@@ -1,5 +1,6 @@
 //! `postbound plan`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +14,6 @@ use simnet::plan::{ProxyKind, Rule};
 use simnet::{Plan, Triggers, port_faults};
 
 use crate::exit::{self, Stop};
-use crate::serve::read_plan;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -103,6 +103,18 @@ fn read(argument: &str) -> Result<Plan, Stop> {
         }
         Stop::new(exit::USAGE, format!("{argument:?}: {error}"))
     })
+}
+
+/// A plan from a file.
+pub(crate) fn read_plan(file: &Path) -> Result<Plan, Stop> {
+    let text = fs::read_to_string(file).map_err(|error| {
+        Stop::new(
+            exit::INPUT,
+            format!("the plan {} can't be read: {error}", file.display()),
+        )
+    })?;
+    text.parse()
+        .map_err(|error| Stop::new(exit::USAGE, format!("{}: {error}", file.display())))
 }
 
 /// The hostile behaviour of this name.

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use crate::account::Account;
 use crate::certificates::{self, Certificate};
-use crate::exit;
-use crate::exit::Stop;
-use crate::network::warn_of_password;
-use crate::send::{URL, brief, describe};
-use crate::terms::{Terms, usage};
+use crate::exit::{self, Stop, usage};
+use crate::network::{URL, warn_of_password};
+use crate::terms::Terms;
+use crate::told::describe;
+use crate::words::brief;
 use crate::{duration, runtime};
 
 /// Dials, greets, encrypts, authenticates if it is told who it is, says the commands that it is given,

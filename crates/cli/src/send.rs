@@ -3,31 +3,28 @@
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use clap::Args;
-use futures_util::future::{Either, select};
 use postbound::{
-    Bounds, CancellationToken, Envelope, Error, ForwardPath, LineEndings, Outcome, PathError,
-    Receipt, Recipient, Require, Retry, ReversePath, Timings, WorstCase,
+    Bounds, CancellationToken, Envelope, ForwardPath, LineEndings, Outcome, PathError, Require,
+    Retry, ReversePath, WorstCase,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::account::Account;
-use crate::exit::{self, Stop};
+use crate::exit::{self, Stop, usage};
 use crate::extensions::Extensions;
+use crate::interrupt::interruptible;
 use crate::many;
 use crate::mx;
-use crate::network::warn_of_password;
-use crate::terms::{Terms, usage};
-use crate::words::counted;
+use crate::network::{URL, warn_of_password};
+use crate::terms::Terms;
+use crate::told::{as_json, describe};
+use crate::words::{brief, counted};
 use crate::{duration, runtime};
-
-/// The environment variable with the URL of the server.
-pub(crate) const URL: &str = "POSTBOUND_URL";
 
 /// The spelling of options follows swaks where they mean the same.
 #[derive(Debug, Args)]
@@ -308,25 +305,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
     Ok(exit::code(&result))
 }
 
-/// What a call comes to that the first interrupt cancels by this token. Behind a cancellation only
-/// the final reply is still waited for, within `linger`; the second interrupt ends that, too, and
-/// then there is no result.
-pub(crate) async fn interruptible<F: Future>(
-    token: CancellationToken,
-    call: F,
-) -> Option<F::Output> {
-    let interrupts = async {
-        interrupted().await;
-        token.cancel();
-        interrupted().await;
-    };
-    // The call is looked at first: a result that is there is told.
-    match select(pin!(call), pin!(interrupts)).await {
-        Either::Left((output, _)) => Some(output),
-        Either::Right(_) => None,
-    }
-}
-
 /// What became of a message whose final reply is not waited for any more.
 fn say_given_up(json: bool) {
     let why = "interrupted again while the final reply was waited for";
@@ -335,27 +313,6 @@ fn say_given_up(json: bool) {
         println!("{}", json!({"outcome": outcome, "error": why}));
     } else {
         eprintln!("{outcome}: {why} (the message may have been accepted)");
-    }
-}
-
-/// Ends when somebody wants the program to end: Ctrl-C, or SIGTERM where there is one.
-pub(crate) async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
-        if let [Ok(mut interrupt), Ok(mut terminate)] = signals {
-            tokio::select! {
-                biased;
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    // Without signals there is nothing that could interrupt it.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 
@@ -376,141 +333,4 @@ fn show_promise(arguments: &Arguments, promise: &WorstCase, octets: u64) {
         counted(recipients, "recipient", "recipients"),
         most(arguments, promise).as_secs_f64()
     );
-}
-
-/// What became of the message, in a few lines.
-pub(crate) fn describe(result: &Result<Receipt, Error>) -> String {
-    let mut lines = Vec::new();
-    match result {
-        Ok(receipt) => {
-            lines.push(format!(
-                "accepted by {}: {}",
-                receipt.endpoint(),
-                receipt.reply()
-            ));
-            lines.extend(
-                receipt.refused().map(|recipient| {
-                    format!("  refused: {} {}", recipient.path(), said(recipient))
-                }),
-            );
-            lines.push(format!(
-                "  {} octets in {}",
-                receipt.octets(),
-                brief(receipt.elapsed())
-            ));
-            lines.push(format!("  waits: {}", waits(receipt.timings())));
-            lines.extend(receipt.earlier().iter().map(before));
-        }
-        Err(error) => {
-            lines.push(format!("{}: {error}", error.outcome()));
-            let mut cause = std::error::Error::source(error);
-            while let Some(error) = cause {
-                let why = error.to_string();
-                // Some causes are all that there is to say, and said already.
-                if !lines.first().is_some_and(|said| said.contains(&why)) {
-                    lines.push(format!("  because: {why}"));
-                }
-                cause = error.source();
-            }
-            if let Some(detail) = error.auth_detail() {
-                lines.push(format!("  the server said of the credentials: {detail}"));
-            }
-            for attempt in error.attempts() {
-                let why = attempt
-                    .error
-                    .as_ref()
-                    .map_or("no answer".to_owned(), ToString::to_string);
-                lines.push(format!("  tried {}: {why}", attempt.address));
-            }
-            for recipient in error.recipients().iter().filter(|r| r.reply().is_some()) {
-                lines.push(format!("  {} {}", recipient.path(), said(recipient)));
-            }
-            lines.push(format!("  waits: {}", waits(error.timings())));
-            lines.extend(error.earlier().iter().map(before));
-        }
-    }
-    lines.push(String::new());
-    lines.join("\n")
-}
-
-/// A failure that came before, on one line.
-fn before(error: &Error) -> String {
-    format!("  before that: {error}")
-}
-
-/// A duration as people read it.
-pub(crate) fn brief(duration: Duration) -> String {
-    if duration < Duration::from_secs(1) {
-        format!("{:.1} ms", duration.as_secs_f64() * 1_000.0)
-    } else if duration >= Duration::from_secs(3_600) {
-        let minutes = duration.as_secs().div_ceil(60);
-        format!("{} h {} min", minutes / 60, minutes % 60)
-    } else {
-        format!("{:.3} s", duration.as_secs_f64())
-    }
-}
-
-/// The final reply for this recipient, or what was said to its RCPT.
-fn said(recipient: &Recipient) -> String {
-    recipient
-        .final_reply()
-        .or(recipient.reply())
-        .map(ToString::to_string)
-        .unwrap_or_default()
-}
-
-fn waits(timings: &Timings) -> String {
-    timings
-        .iter()
-        .map(|(phase, spent)| format!("{phase} {}", brief(spent)))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-fn as_json(result: &Result<Receipt, Error>) -> Value {
-    let recipients = |recipients: &[Recipient]| -> Vec<Value> {
-        recipients
-            .iter()
-            .map(|r| json!({"path": r.path().as_str(), "accepted": r.is_accepted(), "reply": r.reply().map(ToString::to_string), "final_reply": r.final_reply().map(ToString::to_string), "outcome": r.outcome().to_string()}))
-            .collect()
-    };
-    let timings = |timings: &Timings| -> Value {
-        timings
-            .iter()
-            .map(|(phase, spent)| (phase.name().to_owned(), json!(spent.as_secs_f64())))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
-    };
-    let earlier = |errors: &[Error]| -> Vec<Value> {
-        errors
-            .iter()
-            .map(|e| json!({"endpoint": e.endpoint(), "phase": e.phase().name(), "error": e.kind().to_string(), "outcome": e.outcome().to_string(), "elapsed": e.elapsed().as_secs_f64()}))
-            .collect()
-    };
-    match result {
-        Ok(receipt) => json!({
-            "outcome": "accepted",
-            "endpoint": receipt.endpoint(),
-            "address": receipt.address().to_string(),
-            "reply": receipt.reply().to_string(),
-            "recipients": recipients(receipt.recipients()),
-            "earlier": earlier(receipt.earlier()),
-            "octets": receipt.octets(),
-            "elapsed": receipt.elapsed().as_secs_f64(),
-            "phases": timings(receipt.timings()),
-        }),
-        Err(error) => json!({
-            "outcome": error.outcome().to_string(),
-            "endpoint": error.endpoint(),
-            "address": error.address().map(|a| a.to_string()),
-            "phase": error.phase().name(),
-            "error": error.kind().to_string(),
-            "cause": std::error::Error::source(error).map(ToString::to_string),
-            "reply": error.reply().map(ToString::to_string),
-            "recipients": recipients(error.recipients()),
-            "earlier": earlier(error.earlier()),
-            "elapsed": error.elapsed().as_secs_f64(),
-            "phases": timings(error.timings()),
-        }),
-    }
 }

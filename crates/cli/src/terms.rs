@@ -10,7 +10,7 @@ use postbound::{
 };
 
 use crate::duration;
-use crate::exit::{self, Stop};
+use crate::exit::{self, Stop, usage};
 use crate::network::Network;
 
 #[derive(Debug, Args)]
@@ -51,10 +51,6 @@ enum Preset {
     Interactive,
     /// RFC 5321's minima, for a queue
     Rfc5321,
-}
-
-pub(crate) fn usage(why: impl ToString) -> Stop {
-    Stop::new(exit::USAGE, why.to_string())
 }
 
 impl Terms {

@@ -8,7 +8,7 @@ use simnet::net::loopback::Loopback;
 use simnet::{Double, Plan};
 
 use crate::exit::{self, Stop};
-use crate::{matrix, runtime, send};
+use crate::{matrix, runtime, told};
 
 /// 8-bit text, a line over 900 octets, lines of dots, and no line ending at the end.
 const MESSAGE: &[u8] = include_bytes!("../examples/awkward.eml");
@@ -49,7 +49,7 @@ pub(crate) fn run() -> Result<u8, Stop> {
     let (result, double) = runtime.block_on(deliver("v1", deadline))?;
     print!("{}", double.trace());
     println!();
-    print!("{}", send::describe(&result));
+    print!("{}", told::describe(&result));
     let mut expected = MESSAGE.to_vec();
     expected.extend_from_slice(b"\r\n");
     let deliveries = double.ledger().deliveries();
@@ -69,7 +69,7 @@ pub(crate) fn run() -> Result<u8, Stop> {
     );
     let plan = "v1 | data-termination: commit; stall";
     let (hostile, double) = runtime.block_on(deliver(plan, Duration::from_secs(1)))?;
-    print!("{}", send::describe(&hostile));
+    print!("{}", told::describe(&hostile));
     println!(
         "  the mailbox has {} message: that is why it is called ambiguous\n",
         double.ledger().committed()
@@ -79,7 +79,7 @@ pub(crate) fn run() -> Result<u8, Stop> {
     println!(
         "3. Every fault at every phase, in virtual time: is the promise kept, the phase named, the truth told?\n"
     );
-    let shown = matrix::matrix(&[Backend::Mem], |_, _| ());
+    let shown = matrix::cells::run(&[Backend::Mem], |_, _| ());
     println!("{}", shown.table);
     println!(
         "Each row: the faults at that phase, what became of the message in each, and the longest call. Every call was promised to end within the sum of the limits; what is lost in one phase is one limit."

@@ -22,8 +22,8 @@ use self::promise::{Promise, Way};
 use self::run::{Run, Wanted, over_mx, over_pool};
 use self::summary::Summary;
 use crate::exit::{self, Stop};
+use crate::interrupt::interruptible;
 use crate::runtime;
-use crate::send::interruptible;
 
 /// The wait before the second pass; it doubles from one to the next.
 const FIRST_WAIT: Duration = Duration::from_secs(1);

@@ -7,8 +7,7 @@ use postbound::{Client, Dns, Envelope, Mx, Phase, Pool, WorstCase};
 use super::Terms;
 use super::source::Found;
 use crate::network::Network;
-use crate::send::brief;
-use crate::words::counted;
+use crate::words::{brief, counted};
 
 /// How long a pool leaves servers alone of which none can be had.
 const PAUSE: Duration = Duration::from_secs(10);

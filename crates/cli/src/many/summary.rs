@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 use super::fate::Fate;
 use super::run::Item;
 use crate::exit;
-use crate::send::brief;
-use crate::words::counted;
+use crate::words::{brief, counted};
 
 /// How many messages of one kind are named; the journal has them all.
 const NAMED: usize = 10;

@@ -6,9 +6,8 @@ mod log;
 mod mailbox;
 mod offer;
 
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -21,7 +20,8 @@ use simnet::{Account, Plan, Script};
 use self::listeners::{Extra, Opened};
 use crate::account::password;
 use crate::exit::{self, Stop};
-use crate::plan::behaviour;
+use crate::interrupt::interrupted;
+use crate::plan::{behaviour, read_plan};
 use crate::runtime;
 
 /// Serves until it is interrupted. Mail is never relayed.
@@ -128,18 +128,6 @@ const PASSWORD: &str = "no-secret";
 enum Mode {
     Starttls,
     Implicit,
-}
-
-/// A plan from a file.
-pub(crate) fn read_plan(file: &Path) -> Result<Plan, Stop> {
-    let text = fs::read_to_string(file).map_err(|error| {
-        Stop::new(
-            exit::INPUT,
-            format!("the plan {} can't be read: {error}", file.display()),
-        )
-    })?;
-    text.parse()
-        .map_err(|error| Stop::new(exit::USAGE, format!("{}: {error}", file.display())))
 }
 
 fn plan(arguments: &Arguments) -> Result<Plan, Stop> {
@@ -312,24 +300,5 @@ fn warn(arguments: &Arguments) {
         if let Some(address) = beyond(address) {
             eprintln!("postbound: listening on {address}, beyond this machine: {what}");
         }
-    }
-}
-
-/// Ctrl-C, or what a job runner says to a process that is to end.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                biased;
-                _ = terminated.recv() => return,
-                Ok(()) = tokio::signal::ctrl_c() => return,
-            }
-        }
-    }
-    // Without signals there is nothing that could interrupt it.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

@@ -1,28 +1,32 @@
 //! The sweeps behind the matrix: every case by number, on all cores, in shards, and gone on with
 //! where they were broken off.
 
+mod cases;
+mod show;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use harness::coverage::{Scope, Tally};
-use harness::differential::{Agreement, compare};
+use harness::coverage::Scope;
 use harness::exhaustive::{Exhaustive, Transport};
 use harness::results::Sweep;
-use harness::run::mem::Meter;
 use harness::run::sansio;
 use harness::sweep::{Found, KEEP_EVERY, Part, State};
-use harness::{Case, Results, Violation, arbitrary, property, referee, run, swarm, sweep};
+use harness::{Results, arbitrary, property, referee, swarm, sweep};
 use indicatif::ProgressBar;
 use proptest::strategy::{Strategy, ValueTree};
 use serde::{Deserialize, Serialize};
 use simnet::net::Backend;
 
+use self::cases::{AS_MEM, examine, judge, tally};
+pub(crate) use self::show::line;
+use self::show::show;
 use crate::duration;
 use crate::exit::{self, Stop};
-use crate::matrix::bar;
+use crate::progress::bar;
 use crate::results::read_json;
 
 #[derive(Debug, Args)]
@@ -74,25 +78,6 @@ fn shard(text: &str) -> Result<(u64, u64), String> {
 struct Kept {
     version: String,
     states: Vec<State>,
-}
-
-/// What counts memory, in a build that can.
-fn meter() -> Option<Meter> {
-    #[cfg(feature = "meter")]
-    return Some(|run| {
-        let info = allocation_counter::measure(run);
-        harness::Memory::new(info.bytes_current, info.bytes_max)
-    });
-    #[cfg(not(feature = "meter"))]
-    None
-}
-
-fn tally(scope: Scope, backend: &str) -> Tally {
-    let tally = Tally::new(scope, backend);
-    match meter() {
-        Some(_) => tally,
-        None => tally.without("g8"),
-    }
 }
 
 /// Sweeps that are run one behind the other.
@@ -378,86 +363,4 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let beside = path.with_extension("new");
     fs::write(&beside, text)?;
     fs::rename(&beside, path)
-}
-
-/// Runs a case on mem with every oracle. Where there is a second opinion, the two have to agree:
-/// two drivers, two networks, two servers.
-fn examine(
-    number: u64,
-    case: &Case,
-    twice: u64,
-    second: Option<&mut sansio::Runner>,
-    found: &mut Found,
-) {
-    let report = run::mem::examine(case, meter(), number.is_multiple_of(twice));
-    let mut violations = report.violations(case, run::mem::TOLERANCE);
-    if let Some(runner) = second.filter(|_| sansio::can(case).is_ok()) {
-        match compare(case, &runner.run(case), &report) {
-            Agreement::Same => found.note("sans-io agrees"),
-            Agreement::Tie(class) => found.note(class),
-            Agreement::Differs(how) => violations.push(Violation::new("referee", how)),
-        }
-    }
-    found.count(number, case, &report, &violations);
-}
-
-/// What the referee notes of most cases.
-const AS_MEM: &str = "the same as on mem";
-
-/// Runs a case on another network and has it judged by what mem makes of it.
-fn judge(backend: Backend, number: u64, case: &Case, found: &mut Found) {
-    if let Err(why) = referee::can(backend, case) {
-        found.skip(why.rsplit(": ").next().unwrap_or(&why));
-        return;
-    }
-    let (report, tolerance) = run::on(backend, case);
-    let mut violations = report.violations(case, tolerance);
-    match referee::judge(case, &run::mem::run_quick(case), &report, tolerance.late) {
-        Agreement::Same => found.note(AS_MEM),
-        Agreement::Tie(class) => found.note(class),
-        Agreement::Differs(how) => violations.push(Violation::new("referee", how)),
-    }
-    found.count(number, case, &report, &violations);
-}
-
-/// A finished sweep in a few lines.
-fn show(state: &State) {
-    let sweep = &state.sweep;
-    println!("{}", line(sweep));
-    for (why, count) in &sweep.skipped {
-        println!("  {count} skipped: {why}");
-    }
-    for (outcome, count) in &sweep.outcomes {
-        println!("  {count} {outcome}");
-    }
-    for (what, count) in &sweep.notes {
-        println!("  {count} {what}");
-    }
-    for broken in state.broken.values() {
-        let what = broken.violations.join("; ");
-        eprintln!("BROKEN {what}\n  replay: {}", broken.replay());
-    }
-}
-
-/// A sweep in one line.
-pub(crate) fn line(sweep: &Sweep) -> String {
-    format!(
-        "{} {} on {} (shard {}), {} violations, {:.0} a second and core",
-        sweep.cases,
-        sweep.name,
-        sweep.backend,
-        sweep.shards.join(", "),
-        sweep.violations(),
-        sweep.rate()
-    )
-}
-
-/// The tally of the matrix's cells on a network: only the one that can do everything must show
-/// everything.
-pub(crate) fn matrix_tally(backend: Backend) -> Tally {
-    let scope = match backend {
-        Backend::Mem => Scope::Matrix,
-        _ => Scope::Any,
-    };
-    Tally::new(scope, backend)
 }
