@@ -84,6 +84,19 @@ check("nothing was taken", await page.textContent("#count") === "1");
 await page.locator("#rules button").click();
 await until("and is taken away", () => document.querySelectorAll("#rules li").length === 0);
 
+// A reply that is held until somebody lets it go.
+await page.fill("#rule", "rcpt: hold");
+await page.locator("#add button").click();
+await until("a rule that holds is set", () => document.querySelectorAll("#rules li").length === 1);
+const held = send(smtp, message("held@example.org"));
+await until("a reply is held", () => document.querySelector("#rules .release")?.textContent === "Let 1 go");
+check("and the dialogue says so", /the reply is held/.test(await page.textContent("details")));
+await page.locator("#rules .release").click();
+await held;
+await until("and let go", () => document.querySelectorAll("#rules .release").length === 0 && document.querySelector("#count").textContent === "2");
+await page.locator("#rules button").click();
+await until("the rule is taken away", () => document.querySelectorAll("#rules li").length === 0);
+
 // Findings.
 await send(smtp, ["RCPT TO:<x@example.org>"]);
 await until("what a client did wrong", () => document.querySelector("#findings").textContent.includes("RCPT before MAIL"));
@@ -96,7 +109,7 @@ await page.selectOption("#namespace", "other");
 await until("with its own mailbox", () => document.querySelector("#messages").textContent.includes("other@example.org") && document.querySelectorAll("#messages button").length === 1);
 await until("and its own dialogues", () => document.querySelectorAll("details[data-connection]").length === 1);
 await page.selectOption("#namespace", "main");
-await until("and back", () => document.querySelectorAll("details[data-connection]").length === 3);
+await until("and back", () => document.querySelectorAll("details[data-connection]").length === 4);
 
 const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 for (const scheme of ["light", "dark"]) {

@@ -46,9 +46,19 @@ fn table() -> Vec<Route> {
             delete(h::clear_rules),
         ),
         (
+            "GET",
+            "/v1/namespaces/{namespace}/rules/{rule}",
+            get(h::rule),
+        ),
+        (
             "DELETE",
             "/v1/namespaces/{namespace}/rules/{rule}",
             delete(h::remove_rule),
+        ),
+        (
+            "POST",
+            "/v1/namespaces/{namespace}/rules/{rule}/release",
+            post(h::release),
         ),
         (
             "GET",

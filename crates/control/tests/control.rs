@@ -75,6 +75,88 @@ async fn rules_are_set_listed_and_taken_away_and_strike_meanwhile() {
 }
 
 #[tokio::test]
+async fn a_reply_is_held_until_a_request_lets_it_go() {
+    let server = start().await;
+    let rules = "/v1/namespaces/main/rules";
+    let body = json!({"rule": "data-termination[name final]: hold"}).to_string();
+    let set = server.ask("POST", rules, &body).await.json();
+    let id = &set["rules"][0]["id"];
+    assert_eq!(set["rules"][0]["waiting"], json!([]), "{set}");
+
+    let one = |to: &'static str| send(server.smtp, to, "x");
+    let test = async {
+        let path = format!("{rules}/final?count=2&wait=20s");
+        let rule = server.get(&path).await;
+        assert_eq!((&rule["id"], &rule["strikes"]), (id, &json!(2)), "{rule}");
+        assert_eq!(rule["waiting"], json!([1, 2]));
+        let ledger = server.get("/v1/namespaces/main/ledger").await;
+        assert_eq!(ledger["messages"], 2, "taken, and nobody knows it yet");
+
+        let release = format!("{rules}/{id}/release");
+        let let_go = server.ask("POST", &format!("{release}?count=1"), "").await;
+        assert_eq!(let_go.json(), json!({"released": [1], "waiting": [2]}));
+        let let_go = server.ask("POST", &release, "").await;
+        assert_eq!(let_go.json(), json!({"released": [2], "waiting": []}));
+    };
+    let (first, second, ()) = tokio::join!(one("b@example.org"), one("c@example.org"), test);
+    assert_eq!((first.last(), first.len()), (Some(&"221".to_owned()), 7));
+    assert_eq!(second.last().unwrap(), "221");
+    // It is open for good, until the rule is set anew.
+    assert_eq!(one("d@example.org").await.last().unwrap(), "221");
+    assert_eq!(
+        server
+            .ask("DELETE", &format!("{rules}/final"), "")
+            .await
+            .status,
+        204
+    );
+
+    server.ask("POST", rules, &body).await;
+    let (held, status) = tokio::join!(one("e@example.org"), async {
+        server.get(&format!("{rules}/final?wait=20s")).await;
+        server.ask("DELETE", rules, "").await.status
+    });
+    assert_eq!((held.last().unwrap().as_str(), status), ("221", 204));
+
+    let events = server.get("/v1/namespaces/main/transcript").await;
+    let events = events["events"].as_array().unwrap().clone();
+    assert_eq!(
+        events
+            .iter()
+            .filter(|event| event["event"] == "held")
+            .count(),
+        3
+    );
+}
+
+#[tokio::test]
+async fn what_holds_nothing_is_not_let_go_and_a_wait_for_it_has_an_end() {
+    let server = start().await;
+    let rules = "/v1/namespaces/main/rules";
+    let body = json!({"rule": "rcpt[name r]: stall"}).to_string();
+    server.ask("POST", rules, &body).await;
+    for query in ["", "?count=1"] {
+        let path = format!("{rules}/r/release{query}");
+        let refused = server.ask("POST", &path, "").await;
+        assert_eq!(refused.status, 409, "{}", refused.body);
+        assert!(refused.body.contains("holds no reply"), "{}", refused.body);
+    }
+    assert_eq!(
+        server.get(&format!("{rules}/r?wait=60s")).await["waiting"],
+        json!([])
+    );
+    for (path, status) in [
+        ("s", 404),
+        ("9", 404),
+        ("r?wait=soon", 400),
+        ("r?for=1", 400),
+    ] {
+        let reply = server.ask("GET", &format!("{rules}/{path}"), "").await;
+        assert_eq!(reply.status, status, "{path}: {}", reply.body);
+    }
+}
+
+#[tokio::test]
 async fn what_came_is_waited_for_and_read_octet_for_octet() {
     let server = start().await;
     let messages = "/v1/namespaces/main/messages";
@@ -304,8 +386,8 @@ async fn what_is_wrong_is_said_with_its_place_and_the_remedy() {
             "DELETE",
             "/v1/namespaces/main/rules/x",
             "",
-            400,
-            "no rule's id",
+            404,
+            "there is no rule",
         ),
     ] {
         let reply = server.ask(method, path, body).await;

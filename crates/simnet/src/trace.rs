@@ -21,6 +21,8 @@ pub enum Event {
     Said(Vec<u8>),
     /// The server put a message into the mailbox.
     Committed,
+    /// What the server says now is held until the test lets it go.
+    Held,
     /// The server ended the connection: `close`, `reset` or `stall`.
     Ended(&'static str),
     /// The client's end of the connection is gone.
@@ -43,6 +45,7 @@ impl Event {
             Self::MailData(_) => "mail-data",
             Self::Said(_) => "said",
             Self::Committed => "committed",
+            Self::Held => "held",
             Self::Ended(_) => "ended",
             Self::Gone => "gone",
             Self::Tls(_) => "tls",
@@ -60,7 +63,7 @@ impl Event {
             Self::MailData(octets) => octets.to_string(),
             Self::Ended(how) => (*how).to_owned(),
             Self::Tls(what) | Self::Tunnel(what) | Self::Finding(what) => what.clone(),
-            Self::Opened | Self::Committed | Self::Gone => String::new(),
+            Self::Opened | Self::Committed | Self::Held | Self::Gone => String::new(),
         }
     }
 
@@ -85,6 +88,7 @@ impl fmt::Display for Event {
                 write!(f, "<-  {}", text.escape_ascii())
             }
             Self::Committed => f.write_str("=== committed to the mailbox"),
+            Self::Held => f.write_str("=== the reply is held"),
             Self::Ended(how) => write!(f, "=== the server: {how}"),
             Self::Tls(what) => write!(f, "=== TLS: {what}"),
             Self::Tunnel(what) => write!(f, "=== a tunnel by {what}"),

@@ -201,7 +201,8 @@ fn server_fault() -> impl Strategy<Value = ServerFault> {
     let pace = prop_oneof![
         Just(Pace::AtOnce),
         time().prop_map(Pace::After),
-        time().prop_map(Pace::Drip)
+        time().prop_map(Pace::Drip),
+        Just(Pace::Hold)
     ];
     let then = prop::sample::select(vec![Then::Continue, Then::Close, Then::Reset, Then::Stall]);
     (say, pace, then).prop_map(|(say, pace, then)| ServerFault::say(say).pace(pace).then(then))

@@ -37,6 +37,8 @@ const WRONG: &[(&str, usize, &str, &str)] = &[
     ("rcpt: dance", 7, "normal, reply CODE [TEXT]", "dance"),
     ("rcpt: Stall", 7, "normal, reply CODE [TEXT]", "Stall"),
     ("rcpt: stall;", 13, "normal, reply CODE [TEXT]", ""),
+    ("rcpt: after 2s; hold", 17, "one clause each", "hold"),
+    ("rcpt: hold 2s", 12, "the end of the line", "2s"),
     ("rcpt: stall now", 13, "the end of the line", "now"),
     ("rcpt: reply", 12, "a reply code from 200 to 559", ""),
     ("rcpt: reply no", 13, "a reply code from 200 to 559", "no"),
@@ -204,6 +206,12 @@ const WRONG: &[(&str, usize, &str, &str)] = &[
         22,
         "after TIME or drip TIME",
         "continue",
+    ),
+    (
+        "proxy: request half; hold",
+        22,
+        "after TIME or drip TIME",
+        "hold",
     ),
     // Conditions.
     ("rcpt[]: stall", 6, "a condition: ADDRESS", "]:"),

@@ -10,11 +10,12 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use postbound::{CancellationToken, Outcome};
+use postbound::{Bounds, CancellationToken, Outcome, Phase};
 use postbound_harness::exhaustive::{Exhaustive, Transport};
 use postbound_harness::polls::{self, At};
 use postbound_harness::{Case, arbitrary, keeps, property, run};
 use simnet::Plan;
+use simnet::double::{Claim, SmtpDouble};
 use simnet::{Double, net::mem::Network};
 
 #[test]
@@ -175,4 +176,54 @@ fn g2_cancellable_with_a_linger_that_turns_ambiguous_into_the_truth() {
     let report = run::mem::run(&case);
     assert_eq!(report.claim.outcome, Outcome::Ambiguous);
     assert_eq!(report.elapsed, Duration::from_millis(70));
+}
+
+#[test]
+fn g2_cancellable_and_g4_honest_exactly_between_the_commitment_and_its_reply() {
+    // No clock says when: the server has taken the message, is about to say so, and waits for this test.
+    let late = Duration::from_millis(400);
+    for (linger, outcome, claim, lasts) in [
+        (
+            Duration::ZERO,
+            Outcome::Ambiguous,
+            Claim::Unknown,
+            Duration::ZERO,
+        ),
+        (late * 2, Outcome::Accepted, Claim::Delivered, late),
+        (late / 2, Outcome::Ambiguous, Claim::Unknown, late / 2),
+    ] {
+        run::paused(async {
+            let double = SmtpDouble::in_memory();
+            let held = double.on(Phase::DataTermination).hold().scoped();
+            let case = Case::default();
+            let client = case.client(double.network().connector());
+            let token = CancellationToken::new();
+            let bounds = Bounds::none().cancelled_by(&token).linger(linger);
+
+            let (envelope, message) = (case.envelope(), case.message());
+            let call = async {
+                let sent = client.send(&envelope, &message, bounds).await;
+                let sent = sent.map_or_else(|error| error.outcome(), |_| Outcome::Accepted);
+                (sent, tokio::time::Instant::now())
+            };
+            let test = async {
+                assert_eq!(held.waiting_within(1, Duration::from_secs(5)).await, [1]);
+                assert_eq!(double.received().len(), 1);
+                let cancelled = tokio::time::Instant::now();
+                token.cancel();
+                tokio::time::sleep(late).await;
+                held.release();
+                cancelled
+            };
+            let ((sent, ended), cancelled) = tokio::join!(call, test);
+            assert_eq!(sent, outcome, "with a linger of {linger:?}");
+            assert!(double.verify().agrees(claim));
+            let took = ended - cancelled;
+            assert!(
+                took >= lasts && took <= lasts + Duration::from_millis(2),
+                "{took:?}"
+            );
+            assert!(double.idle_within(Duration::from_secs(5)).await);
+        });
+    }
 }

@@ -6,6 +6,7 @@ import smtplib
 import subprocess
 import unittest
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 # Whatever the environment says about proxies: the double is on this machine.
 http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -26,14 +27,19 @@ class Mail(unittest.TestCase):
         cls.double.stdout.close()
         cls.log.wait(10)
 
-    def send(self, to):
+    def send(self, to, timeout=1):
         host, port = self.ready["address"].split(":")
-        with smtplib.SMTP(host, int(port), timeout=1) as client:
+        with smtplib.SMTP(host, int(port), timeout=timeout) as client:
             client.sendmail("me@example.net", [to], "Subject: hello\r\n\r\nworld\r\n")
 
+    def ask(self, path, body=None, method=None):
+        url = self.ready["control"] + "/v1/namespaces/main/" + path
+        data = body and json.dumps(body).encode()
+        request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+        return json.load(http.open(request))
+
     def taken(self, to):
-        url = self.ready["control"] + "/v1/namespaces/main/messages"
-        messages = json.load(http.open(url))["messages"]
+        messages = self.ask("messages")["messages"]
         return sum(to in message["forward_paths"] for message in messages)
 
     def test_delivers(self):
@@ -51,6 +57,17 @@ class Mail(unittest.TestCase):
         with self.assertRaises((TimeoutError, smtplib.SMTPServerDisconnected)):
             self.send("lost-reply@example.org")
         self.assertEqual(self.taken("lost-reply@example.org"), 1)
+
+    def test_a_reply_is_held_until_the_test_lets_it_go(self):
+        # The server has taken the message and is about to say so: no clock says when, the test does.
+        self.ask("rules", {"rule": "data-termination[name final, first 1]: hold"})
+        with ThreadPoolExecutor() as pool:
+            sending = pool.submit(self.send, "eve@example.org", 10)
+            self.assertEqual(len(self.ask("rules/final?wait=10s")["waiting"]), 1)
+            self.assertFalse(sending.done())
+            self.assertEqual(self.taken("eve@example.org"), 1)
+            self.ask("rules/final/release", method="POST")
+            sending.result(timeout=10)
 
 
 if __name__ == "__main__":

@@ -36,12 +36,18 @@ type Asked = Result<Query<Since>, QueryRejection>;
 
 fn asked(asked: Asked) -> Result<(Since, Duration), Problem> {
     let Query(since) = asked.map_err(|error| Problem::bad(error.body_text()))?;
-    let wait = match &since.wait {
+    let wait = waits(since.wait.as_deref())?;
+    Ok((since, wait))
+}
+
+/// For how long a request says that it waits.
+pub(super) fn waits(wait: Option<&str>) -> Result<Duration, Problem> {
+    let wait = match wait {
         None => Duration::ZERO,
         Some(text) => simnet::plan::parse_duration(text)
             .map_err(|expected| Problem::bad(format!("wait: expected {expected}")))?,
     };
-    Ok((since, wait.min(WAIT)))
+    Ok(wait.min(WAIT))
 }
 
 fn describe(number: u64, delivery: &Delivery) -> Value {

@@ -16,7 +16,7 @@ use simnet::net::can_serve;
 
 pub use mail::tls;
 pub(crate) use mail::{clear_messages, ledger, message, messages, raw, transcript};
-pub(crate) use rules::{add_rules, clear_rules, remove_rule, rules};
+pub(crate) use rules::{add_rules, clear_rules, release, remove_rule, rule, rules};
 
 use crate::answer::{Answer, Body, Problem, answer, done, ok};
 use crate::spaces::{Control, Wanted};

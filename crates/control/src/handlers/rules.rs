@@ -1,14 +1,16 @@
 //! The rules of a namespace.
 
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use simnet::{RuleFacts, RuleId};
 
 use super::behaviour;
+use super::mail::waits;
 use crate::answer::{Answer, Body, Problem, answer, done, ok};
-use crate::spaces::{Control, RULES};
+use crate::spaces::{Control, RULES, Space};
 
 fn describe(facts: &RuleFacts) -> Value {
     json!({
@@ -18,8 +20,78 @@ fn describe(facts: &RuleFacts) -> Value {
         "strikes": facts.strikes,
         "expected": facts.expected,
         "unmet": facts.is_unmet(),
+        "waiting": facts.waiting,
         "nearest": facts.nearest,
     })
+}
+
+/// The rule with this number or this name.
+fn find(space: &Space, rule: &str) -> Result<RuleFacts, Problem> {
+    let mut facts = space.double().rules().facts().into_iter();
+    let found = match rule.parse() {
+        Ok(number) => facts.find(|facts| facts.id == RuleId::new(number)),
+        Err(_) => facts.find(|facts| facts.name.as_deref() == Some(rule)),
+    };
+    found.ok_or_else(|| {
+        let name = &space.name;
+        Problem::missing(format!("there is no rule {rule:?} in {name:?}"))
+    })
+}
+
+/// How many replies, and for how long to wait for so many to be held.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Held {
+    count: Option<usize>,
+    wait: Option<String>,
+}
+
+type Asked = Result<Query<Held>, QueryRejection>;
+
+fn asked(asked: Asked) -> Result<Held, Problem> {
+    let Query(held) = asked.map_err(|error| Problem::bad(error.body_text()))?;
+    Ok(held)
+}
+
+/// One rule, once it holds so many replies or the time is over.
+pub(crate) async fn rule(
+    State(control): State<Control>,
+    Path((name, rule)): Path<(String, String)>,
+    query: Asked,
+) -> Answer {
+    let asked = asked(query)?;
+    let wait = waits(asked.wait.as_deref())?;
+    let space = control.space(&name)?;
+    let id = find(&space, &rule)?.id;
+    let replies = asked.count.unwrap_or(1);
+    let rules = space.double().rules();
+    rules.waiting_within(id, replies, wait).await;
+    ok(&describe(&find(&space, &id.to_string())?))
+}
+
+/// Lets replies go that the rule holds: so many, or all of them and all that come.
+pub(crate) async fn release(
+    State(control): State<Control>,
+    Path((name, rule)): Path<(String, String)>,
+    query: Asked,
+) -> Answer {
+    let asked = asked(query)?;
+    let space = control.space(&name)?;
+    let facts = find(&space, &rule)?;
+    let rules = space.double().rules();
+    let released = match asked.count {
+        Some(count) => {
+            let one = |_| rules.release_one(facts.id);
+            Some((0..count).map_while(one).collect())
+        }
+        None => rules.release(facts.id),
+    };
+    let released = released.filter(|_| facts.holds).ok_or_else(|| {
+        let why = format!("`{}` holds no reply", facts.rule);
+        Problem::new(StatusCode::CONFLICT, why)
+    })?;
+    let waiting = find(&space, &facts.id.to_string())?.waiting;
+    ok(&json!({"released": released, "waiting": waiting}))
 }
 
 pub(crate) async fn rules(State(control): State<Control>, Path(name): Path<String>) -> Answer {
@@ -90,14 +162,6 @@ pub(crate) async fn remove_rule(
     Path((name, rule)): Path<(String, String)>,
 ) -> Answer {
     let space = control.space(&name)?;
-    let id = rule
-        .parse()
-        .map_err(|_| Problem::bad(format!("{rule:?} is no rule's id")))?;
-    if space.double().rules().remove(RuleId::new(id)) {
-        done()
-    } else {
-        Err(Problem::missing(format!(
-            "there is no rule {id} in {name:?}"
-        )))
-    }
+    space.double().rules().remove(find(&space, &rule)?.id);
+    done()
 }

@@ -33,9 +33,11 @@ const words = {
   "mail-data": (detail) => `→ ${detail} octets of mail data`,
   said: (detail) => `← ${detail.replace(/\\r\\n$/, "").replaceAll("\\r\\n", "\n  ")}`,
   committed: () => "committed to the mailbox",
+  held: () => "the reply is held",
   ended: (detail) => `the server: ${detail}`,
   gone: () => "the client closed",
   tls: (detail) => `TLS: ${detail}`,
+  tunnel: (detail) => `a tunnel by ${detail}`,
   finding: (detail) => `wrong: ${detail}`,
 };
 
@@ -145,6 +147,12 @@ const lists = async () => {
     button.type = "button";
     button.addEventListener("click", async () => { await ask("DELETE", here(`/rules/${rule.id}`)); await lists(); });
     item.append(make("span", "", `${rule.rule}  (struck ${rule.strikes}×)`), button);
+    if (rule.waiting.length > 0) {
+      const release = make("button", "release", `Let ${rule.waiting.length} go`);
+      release.type = "button";
+      release.addEventListener("click", async () => { await ask("POST", here(`/rules/${rule.id}/release?count=${rule.waiting.length}`)); await lists(); });
+      button.before(release);
+    }
     return item;
   }));
   at("findings").replaceChildren(...ledger.findings.map(({ connection, what }) => make("li", "", `Connection ${connection}: ${what}`)));

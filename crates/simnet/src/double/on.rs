@@ -3,10 +3,12 @@
 mod actions;
 mod conditions;
 
+use std::time::Duration;
+
 use proto::Phase;
 
 use crate::plan::{Rule, Say, ServerFault, When};
-use crate::rules::{RuleId, Rules};
+use crate::rules::{RuleFacts, RuleId, Rules};
 
 /// A rule being made. Conditions first, all of which have to hold; then what the server does; then
 /// [`On::mount`] or [`On::scoped`].
@@ -114,7 +116,7 @@ impl<'a> On<'a> {
     }
 }
 
-/// Holds a rule in force. Dropping it takes the rule away.
+/// Keeps a rule in force. Dropping it takes the rule away, and lets go what the rule holds.
 #[derive(Debug)]
 #[must_use = "dropping the guard takes the rule away at once"]
 pub struct RuleGuard {
@@ -136,9 +138,38 @@ impl RuleGuard {
     /// How often it has struck.
     #[must_use]
     pub fn strikes(&self) -> u32 {
-        let facts = self.rules.facts().into_iter();
-        let mut mine = facts.filter(|facts| facts.id == self.id);
-        mine.next().map_or(0, |facts| facts.strikes)
+        self.facts().map_or(0, |facts| facts.strikes)
+    }
+
+    fn facts(&self) -> Option<RuleFacts> {
+        let mut facts = self.rules.facts().into_iter();
+        facts.find(|facts| facts.id == self.id)
+    }
+
+    /// The connections whose replies it [holds](On::hold), in the order of their arrival. Whoever has
+    /// hung up meanwhile is still there: a server that says nothing does not notice.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<u32> {
+        self.facts().map(|facts| facts.waiting).unwrap_or_default()
+    }
+
+    /// The same, once it holds so many replies or `within` has passed.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn waiting_within(&self, replies: usize, within: Duration) -> Vec<u32> {
+        self.rules.waiting_within(self.id, replies, within).await
+    }
+
+    /// Lets every reply go that it holds, and has it hold none any more. Gives the connections of those
+    /// that waited. Dropping the guard does the same.
+    pub fn release(&self) -> Vec<u32> {
+        self.rules.release(self.id).unwrap_or_default()
+    }
+
+    /// Lets the reply go that has waited for longest; others are held as before. Gives its connection.
+    pub fn release_one(&self) -> Option<u32> {
+        self.rules.release_one(self.id)
     }
 }
 

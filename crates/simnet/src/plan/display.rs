@@ -163,6 +163,7 @@ impl fmt::Display for ServerFault {
             Pace::AtOnce => {}
             Pace::After(delay) => clauses.push(format!("after {}", Plain(delay))),
             Pace::Drip(every) => clauses.push(format!("drip {}", Plain(every))),
+            Pace::Hold => clauses.push("hold".to_owned()),
         }
         match self.then {
             Then::Continue => {}

@@ -117,6 +117,7 @@ fn proxy(fault: &ProxyFault) -> String {
         Pace::AtOnce => String::new(),
         Pace::After(delay) => format!(", after {}", Plain(delay)),
         Pace::Drip(every) => format!(", an octet each {}", Plain(every)),
+        Pace::Hold => ", which never comes".to_owned(),
     };
     let then = match fault.then {
         Then::Continue => "",
@@ -157,6 +158,7 @@ fn server(fault: &ServerFault) -> String {
         Pace::AtOnce => String::new(),
         Pace::After(delay) => format!(", {} later", Plain(delay)),
         Pace::Drip(every) => format!(", one octet every {}", Plain(every)),
+        Pace::Hold => ", once the test lets it go".to_owned(),
     };
     let then = match fault.then {
         Then::Continue => "",

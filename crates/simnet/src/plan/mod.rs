@@ -318,6 +318,10 @@ pub enum Pace {
     After(Duration),
     /// One octet, then one more each time this much has passed. The first comes after one interval.
     Drip(Duration),
+    /// All of it, once the test [lets it go](crate::Rules::release) or takes the rule away. What the
+    /// server does before it speaks is done: a message is committed by then. Where nobody can let it
+    /// go, as at a proxy, it never comes.
+    Hold,
 }
 
 /// What the server does next.

@@ -151,6 +151,7 @@ impl fmt::Display for ProxyFault {
             Pace::AtOnce => {}
             Pace::After(delay) => write!(f, "; after {}", Plain(delay))?,
             Pace::Drip(every) => write!(f, "; drip {}", Plain(every))?,
+            Pace::Hold => f.write_str("; hold")?,
         }
         match self.then {
             Then::Continue => Ok(()),

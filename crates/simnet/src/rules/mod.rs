@@ -5,12 +5,15 @@
 //! together, as those of a plan are, keep their order.
 
 mod fits;
+mod gate;
 mod ports;
 mod table;
 mod triggers;
 
 pub(crate) use fits::Occasion;
+pub(crate) use gate::Gate;
 pub use ports::{PortFault, port_faults};
+pub(crate) use table::Struck;
 pub use table::{RuleFacts, RuleId, Rules};
 pub(crate) use triggers::Asked;
 pub use triggers::Triggers;

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::fits::{Occasion, misses, place};
-use crate::plan::{IntakeFault, Plan, Rule, ServerFault, When};
+use super::gate::Gate;
+use crate::plan::{IntakeFault, Pace, Plan, Rule, ServerFault, When};
 
 /// Pairs of paths that a greylisting rule remembers; whoever comes then is greylisted for good. A
 /// double is attacked by what it tests.
@@ -51,6 +53,10 @@ pub struct RuleFacts {
     pub strikes: u32,
     /// How often it has to (its `times`), if that was said.
     pub expected: Option<u32>,
+    /// Whether it holds its replies until they are let go.
+    pub holds: bool,
+    /// The connections whose replies it holds, in the order of their arrival.
+    pub waiting: Vec<u32>,
     /// The occasion that came nearest without being struck, and by what it missed. Only kept for
     /// rules with an expectation.
     pub nearest: Option<String>,
@@ -93,6 +99,8 @@ struct State {
 struct Entry {
     id: RuleId,
     rule: Rule,
+    /// Where its replies wait, if it holds them.
+    gate: Option<Gate>,
     strikes: u32,
     /// When a pair of paths was first seen.
     seen: BTreeMap<(String, String), Instant>,
@@ -128,6 +136,7 @@ impl Rules {
             state.last += 1;
             added.push(Entry {
                 id: RuleId(state.last),
+                gate: holds(&rule).then(Gate::default),
                 rule,
                 strikes: 0,
                 seen: BTreeMap::new(),
@@ -140,7 +149,7 @@ impl Rules {
         ids
     }
 
-    /// Takes a rule away. Says whether it was there.
+    /// Takes a rule away, and lets go what it holds. Says whether it was there.
     pub fn remove(&self, id: RuleId) -> bool {
         let entries = &mut self.state().entries;
         let before = entries.len();
@@ -148,7 +157,7 @@ impl Rules {
         entries.len() < before
     }
 
-    /// Takes all rules away.
+    /// Takes all rules away, and lets go what they hold.
     pub fn clear(&self) {
         self.state().entries.clear();
     }
@@ -172,29 +181,88 @@ impl Rules {
     }
 
     /// What the server does on this occasion, if a rule says so.
-    pub(crate) fn strike(&self, occasion: &Occasion<'_>) -> Option<ServerFault> {
+    pub(crate) fn strike(&self, occasion: &Occasion<'_>) -> Option<Struck> {
         match self.look(occasion, false)? {
-            Rule::Server { fault, .. } => Some(fault),
+            (Rule::Server { fault, .. }, gate) => Some(Struck { fault, gate }),
             _ => None,
         }
     }
 
-    /// How it takes in mail data, if a rule says so.
-    pub(crate) fn intake(&self, occasion: &Occasion<'_>) -> Option<IntakeFault> {
+    /// How it takes in mail data, if a rule says so, and where what it says meanwhile is held.
+    pub(crate) fn intake(&self, occasion: &Occasion<'_>) -> Option<(IntakeFault, Option<Gate>)> {
         match self.look(occasion, true)? {
-            Rule::Intake(fault) => Some(fault),
+            (Rule::Intake(fault), gate) => Some((fault, gate)),
             _ => None,
         }
     }
 
-    fn look(&self, occasion: &Occasion<'_>, intake: bool) -> Option<Rule> {
+    fn look(&self, occasion: &Occasion<'_>, intake: bool) -> Option<(Rule, Option<Gate>)> {
         let mut state = self.state();
         let entry = state
             .entries
             .iter_mut()
             .filter(|entry| matches!(entry.rule.split().1, Rule::Intake(_)) == intake)
             .find_map(|entry| entry.strikes(occasion).then_some(entry))?;
-        Some(entry.rule.split().1.clone())
+        Some((entry.rule.split().1.clone(), entry.gate.clone()))
+    }
+
+    fn gate(&self, id: RuleId) -> Option<Gate> {
+        let state = self.state();
+        let entry = state.entries.iter().find(|entry| entry.id == id)?;
+        entry.gate.clone()
+    }
+
+    /// Lets every reply go that this rule holds, and has it hold none any more. Gives the connections
+    /// of those that waited, in the order of their arrival; none if there is no such rule that holds.
+    pub fn release(&self, id: RuleId) -> Option<Vec<u32>> {
+        Some(self.gate(id)?.release())
+    }
+
+    /// Lets the reply go that this rule has held for longest; it goes on holding others. Gives the
+    /// reply's connection.
+    pub fn release_one(&self, id: RuleId) -> Option<u32> {
+        self.gate(id)?.release_one()
+    }
+
+    /// Waits until this rule holds so many replies, for at most `within`, and gives the connections
+    /// whose replies it holds then, in the order of their arrival. A rule that holds nothing is not
+    /// waited for.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn waiting_within(&self, id: RuleId, replies: usize, within: Duration) -> Vec<u32> {
+        let Some(gate) = self.gate(id) else {
+            return Vec::new();
+        };
+        gate.arrived(replies, Instant::now() + within).await;
+        gate.waiting()
+    }
+}
+
+/// What the server does on an occasion.
+#[derive(Debug)]
+pub(crate) struct Struck {
+    pub(crate) fault: ServerFault,
+    /// Where its reply is held until the test lets it go.
+    pub(crate) gate: Option<Gate>,
+}
+
+/// Whether a rule's replies are held until the test lets them go.
+fn holds(rule: &Rule) -> bool {
+    match rule.split().1 {
+        Rule::Server { fault, .. } | Rule::Intake(IntakeFault::Interrupt { fault, .. }) => {
+            fault.pace == Pace::Hold
+        }
+        _ => false,
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // Nobody could let it go any more.
+        if let Some(gate) = &self.gate {
+            gate.release();
+        }
     }
 }
 
@@ -206,6 +274,8 @@ impl Entry {
             rule: self.rule.to_string(),
             name: when.and_then(|when| when.name.clone()),
             strikes: self.strikes,
+            holds: self.gate.is_some(),
+            waiting: self.gate.as_ref().map(Gate::waiting).unwrap_or_default(),
             expected: when.and_then(|when| when.times),
             nearest: self.nearest.as_ref().map(|(_, what)| what.clone()),
         }

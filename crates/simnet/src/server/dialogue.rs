@@ -20,7 +20,7 @@ use super::wire::{Wire, reply};
 use super::{Abort, Double};
 use crate::ledger::Delivery;
 use crate::plan::{Pace, Rule, Say, ServerFault, Then, TlsFault};
-use crate::rules::{Asked, Occasion};
+use crate::rules::{Asked, Gate, Occasion, Struck};
 use crate::trace::Event;
 
 /// What happens to the connection after an answer.
@@ -183,12 +183,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
                 self.wire.say(&Say::Normal, Pace::AtOnce, &normal).await?;
                 Ok((true, Next::Go))
             }
-            Some(fault) => self.fault(&fault, &normal).await,
+            Some(struck) => self.struck(&struck, &normal).await,
         }
     }
 
     /// The next occasion of `phase` has come: what the rules have for it.
-    fn strike(&mut self, phase: Phase, to: &[String]) -> Option<ServerFault> {
+    fn strike(&mut self, phase: Phase, to: &[String]) -> Option<Struck> {
         let nth = self.occasion(phase);
         let now = self.now(phase, nth, to);
         self.double
@@ -227,7 +227,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         }
     }
 
-    async fn fault(&mut self, fault: &ServerFault, normal: &[u8]) -> io::Result<(bool, Next)> {
+    /// Does what a rule has for this occasion.
+    async fn struck(&mut self, struck: &Struck, normal: &[u8]) -> io::Result<(bool, Next)> {
+        self.fault(&struck.fault, struck.gate.as_ref(), normal)
+            .await
+    }
+
+    async fn fault(
+        &mut self,
+        fault: &ServerFault,
+        gate: Option<&Gate>,
+        normal: &[u8],
+    ) -> io::Result<(bool, Next)> {
+        if let Some(gate) = gate {
+            let connection = self.wire.connection;
+            let held = || self.double.trace.record(connection, || Event::Held);
+            gate.pass(connection, held).await;
+        }
         self.wire.say(&fault.say, fault.pace, normal).await?;
         let next = match fault.then {
             Then::Continue => Next::Go,

@@ -292,6 +292,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Proxy<'_, S> {
                     self.stream.flush().await?;
                 }
             }
+            // Nobody lets it go.
+            Pace::Hold => std::future::pending().await,
             Pace::AtOnce => self.stream.write_all(octets).await?,
             Pace::After(delay) => {
                 sleep(delay).await;

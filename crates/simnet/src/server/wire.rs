@@ -98,7 +98,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             Say::EndlessLine => return self.say_endless(normal, pace, false).await,
         };
         match pace {
-            Pace::AtOnce => self.write(&octets).await,
+            // What is held has been let go by now.
+            Pace::AtOnce | Pace::Hold => self.write(&octets).await,
             Pace::After(delay) => {
                 sleep(delay).await;
                 self.write(&octets).await

@@ -120,6 +120,36 @@ impl On<'_> {
         self
     }
 
+    /// The reply is held until the test lets it go, or takes the rule away: whatever the test waits
+    /// for happens meanwhile, and no clock has to agree with it. What the server does before it
+    /// speaks is done, so that a message that it means to accept is in the mailbox. With
+    /// [`On::scoped`] the guard says who [waits](super::RuleGuard::waiting_within) and lets them
+    /// [go](super::RuleGuard::release).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use postbound_simnet::{Phase, double::SmtpDouble};
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+    /// # let double = SmtpDouble::in_memory();
+    /// let held = double.on(Phase::DataTermination).hold().scoped();
+    /// let client = double.converse(["EHLO me", "MAIL FROM:<a@x>", "RCPT TO:<b@x>", "DATA", "hi\r\n."]);
+    /// let test = async {
+    ///     let waiting = held.waiting_within(1, Duration::from_secs(5)).await;
+    ///     assert_eq!(waiting, [1]); // the connection's number
+    ///     assert_eq!(double.received().len(), 1); // taken, and the client doesn't know it yet
+    ///     // Here the client is cancelled, the server crashes, another client comes...
+    ///     held.release();
+    /// };
+    /// let (replies, ()) = tokio::join!(client, test);
+    /// assert!(replies[5].starts_with("250"));
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub const fn hold(mut self) -> Self {
+        self.fault.pace = Pace::Hold;
+        self
+    }
+
     /// Then the server closes the connection.
     ///
     /// ```

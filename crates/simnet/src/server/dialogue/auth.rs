@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Dialogue, Next, means_success};
 use crate::plan::{SaslFault, Say, ServerFault};
+use crate::rules::Struck;
 use crate::server::Abort;
 use crate::server::sasl::{Exchange, Verdict};
 use crate::server::wire::reply;
@@ -64,7 +65,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             };
             is_encoded = true;
             let verdict = match octets {
-                Some(octets) => exchange.step(octets.as_deref(), sasl_fault(fault.as_ref())),
+                Some(octets) => exchange.step(
+                    octets.as_deref(),
+                    sasl_fault(fault.as_ref().map(|struck| &struck.fault)),
+                ),
                 None => Verdict::Malformed,
             };
             if verdict == Verdict::Malformed {
@@ -127,14 +131,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
     /// script meant.
     async fn say_auth(
         &mut self,
-        fault: Option<ServerFault>,
+        struck: Option<Struck>,
         normal: &[u8],
         response: Option<&[u8]>,
     ) -> io::Result<(Option<u16>, bool, Next)> {
-        let Some(fault) = fault else {
+        let Some(struck) = struck else {
             self.wire.write(normal).await?;
             return Ok((code(normal), true, Next::Go));
         };
+        let fault = &struck.fault;
         let (normal, shown) = match &fault.say {
             // The trace has no secrets in it, also where the server does.
             Say::Sasl(SaslFault::Echo) => {
@@ -146,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             _ => (normal.to_vec(), None),
         };
         self.wire.disguise = shown;
-        let (meant, next) = self.fault(&fault, &normal).await?;
+        let (meant, next) = self.struck(&struck, &normal).await?;
         self.wire.disguise = None;
         let said = match &fault.say {
             Say::Normal | Say::Twice | Say::Sasl(_) => code(&normal),

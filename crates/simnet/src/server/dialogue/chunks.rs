@@ -74,13 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             None => self.begin_chunks(recipients.is_none_or(|count| count == 0)),
         };
         chunks.left = octets;
-        let mut intake = std::mem::replace(
-            &mut chunks.intake,
-            Intake {
-                fault: None,
-                due: None,
-            },
-        );
+        let mut intake = std::mem::take(&mut chunks.intake);
         if octets > 0
             && let Some(next) = self.take_mail_data(&mut intake, &mut chunks).await?
         {

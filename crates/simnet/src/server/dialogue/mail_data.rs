@@ -9,16 +9,20 @@ use tokio::time::sleep;
 use super::{Dialogue, Next, chunks, means_success};
 use crate::ledger::Delivery;
 use crate::plan::IntakeFault;
+use crate::rules::Gate;
 use crate::server::Abort;
 use crate::server::mail_data::{MailData, Taker};
 use crate::server::parameters::Body;
 use crate::trace::Event;
 
 /// How mail data is taken in.
+#[derive(Default)]
 pub(super) struct Intake {
-    pub(super) fault: Option<IntakeFault>,
+    fault: Option<IntakeFault>,
+    /// Where what is said meanwhile is held until the test lets it go.
+    gate: Option<Gate>,
     /// The octets of mail data behind which it strikes.
-    pub(super) due: Option<u64>,
+    due: Option<u64>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
@@ -81,15 +85,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
     pub(super) fn intake(&self) -> Intake {
         let to = self.accepted();
         let now = self.now(Phase::DataBlock, 1, &to);
-        let fault = self.double.rules.intake(&now);
-        let fault = fault.or_else(|| self.asked.rules.intake(&now));
+        let found = self.double.rules.intake(&now);
+        let found = found.or_else(|| self.asked.rules.intake(&now));
+        let (fault, gate) = found.unzip();
+        let gate = gate.flatten();
         let due = match &fault {
             Some(IntakeFault::Stop { after, .. } | IntakeFault::Interrupt { after, .. }) => {
                 Some(*after)
             }
             _ => None,
         };
-        Intake { fault, due }
+        Intake { fault, gate, due }
     }
 
     /// Reads mail data to its end, at the plan's pace. `Some` if the connection ends before.
@@ -98,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         intake: &mut Intake,
         data: &mut impl Taker,
     ) -> io::Result<Option<Next>> {
-        let Intake { fault, due } = intake;
+        let Intake { fault, gate, due } = intake;
         let fault = fault.as_ref();
         loop {
             let room = due.map_or(u64::MAX, |after| after.saturating_sub(data.taken()));
@@ -110,7 +116,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
                         heal: Some(heal), ..
                     }) => sleep(*heal).await,
                     Some(IntakeFault::Interrupt { fault, .. }) => {
-                        let (_, next) = self.fault(fault, b"250 2.0.0 ok\r\n").await?;
+                        let (_, next) = self
+                            .fault(fault, gate.as_ref(), b"250 2.0.0 ok\r\n")
+                            .await?;
                         if next != Next::Go {
                             return Ok(Some(next));
                         }
@@ -184,7 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             forward_paths,
             ..
         } = &delivery;
-        let fault = self.strike(Phase::DataTermination, forward_paths);
+        let struck = self.strike(Phase::DataTermination, forward_paths);
         let octets = message.len() + wire.len();
         let normal = if !whole {
             chunks::REFUSED.to_vec()
@@ -196,9 +204,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             b"250 2.0.0 queued\r\n".to_vec()
         };
         let commits = normal.first() == Some(&b'2')
-            && fault
-                .as_ref()
-                .is_none_or(|fault| fault.commit || means_success(&fault.say, &normal));
+            && struck.as_ref().is_none_or(|struck| {
+                struck.fault.commit || means_success(&struck.fault.say, &normal)
+            });
         if commits {
             if self.double.ledger.commit(delivery).is_err() {
                 self.wire
@@ -209,12 +217,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             let connection = self.wire.connection;
             self.double.trace.record(connection, || Event::Committed);
         }
-        match fault {
+        match struck {
             None => {
                 self.wire.write(&normal).await?;
                 Ok(Next::Go)
             }
-            Some(fault) => Ok(self.fault(&fault, &normal).await?.1),
+            Some(struck) => Ok(self.struck(&struck, &normal).await?.1),
         }
     }
 }

@@ -45,10 +45,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
                 self.wire.write(&normal).await?;
                 (true, Next::Go)
             }
-            Some(fault) => {
-                let (meant, next) = self.fault(&fault, &normal).await?;
+            Some(struck) => {
+                let (meant, next) = self.struck(&struck, &normal).await?;
                 // Octets of one's own may be a 220 with something behind it.
-                let raw = matches!(&fault.say, Say::Raw(octets) if octets.starts_with(b"220"));
+                let raw =
+                    matches!(&struck.fault.say, Say::Raw(octets) if octets.starts_with(b"220"));
                 (meant || raw, next)
             }
         };
