@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postbound::sasl::Mechanism;
 use postbound::{Phase, Security};
-use proptest::collection::vec;
+use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 use simnet::Plan;
@@ -96,6 +96,7 @@ fn server_fault() -> impl Strategy<Value = ServerFault> {
     let then = prop_oneof![
         3 => Just(Then::Continue),
         1 => Just(Then::Close),
+        1 => Just(Then::HalfClose),
         1 => Just(Then::Reset),
         1 => Just(Then::Stall),
     ];
@@ -114,8 +115,15 @@ fn interruption() -> impl Strategy<Value = ServerFault> {
         Just(Say::Garbage),
         Just(Say::Half),
     ];
-    let then = select(vec![Then::Close, Then::Reset, Then::Stall]);
-    (say, pace(), then).prop_map(|(say, pace, then)| ServerFault::say(say).pace(pace).then(then))
+    let then = select(vec![Then::Close, Then::HalfClose, Then::Reset, Then::Stall]);
+    (say, pace(), then).prop_map(|(say, pace, then)| {
+        let then = match say {
+            // It goes on, and would commit what it has refused.
+            Say::Reply { .. } if then == Then::HalfClose => Then::Close,
+            _ => then,
+        };
+        ServerFault::say(say).pace(pace).then(then)
+    })
 }
 
 fn direction() -> impl Strategy<Value = Direction> {
@@ -142,6 +150,12 @@ pub(crate) fn link_fault() -> impl Strategy<Value = LinkFault> {
         millis(1..400).prop_map(LinkFault::Latency),
         (direction(), 1u32..20)
             .prop_map(|(direction, octets)| LinkFault::Fragment { direction, octets }),
+        (direction(), btree_set(1u64..600, 1..6)).prop_map(|(direction, after)| {
+            LinkFault::Split {
+                direction,
+                after: after.into_iter().collect(),
+            }
+        }),
         (direction(), millis(1..100))
             .prop_map(|(direction, every)| LinkFault::Coalesce { direction, every }),
         (
@@ -238,6 +252,7 @@ pub(crate) fn tls_fault() -> impl Strategy<Value = TlsFault> {
         1 => (vec(any::<u8>(), 1..40), proptest::option::of(millis(1..100)))
             .prop_map(|(octets, after)| TlsFault::Inject { octets, after }),
         2 => (0u32..700).prop_map(TlsFault::Drop),
+        1 => (0u32..500).prop_map(TlsFault::Alert),
         1 => Just(TlsFault::NoCloseNotify),
         1 => select(Certificate::ALL.to_vec()).prop_map(TlsFault::Certificate),
     ]
@@ -302,6 +317,7 @@ fn proxy_fault() -> impl Strategy<Value = ProxyFault> {
     let then = prop_oneof![
         4 => Just(Then::Continue),
         1 => Just(Then::Close),
+        1 => Just(Then::HalfClose),
         1 => Just(Then::Reset),
         1 => Just(Then::Stall),
     ];

@@ -265,7 +265,7 @@ impl Cell {
             // What stands behind the proxy's answer is the server's word.
             (Phase::Connect, fault) if fault.contains("-early-") => named > at,
             // What strikes behind the handshake shows there.
-            (Phase::TlsHandshake, "drop" | "no-close-notify") => named > at,
+            (Phase::TlsHandshake, "drop" | "alert" | "no-close-notify") => named > at,
             // On real sockets a reset can be quicker than the connection's own completion.
             (Phase::Greeting, "reset") => named == Phase::Connect,
             _ => false,

@@ -258,7 +258,7 @@ fn cuts_up(case: &Case) -> bool {
 pub fn is_harmless(case: &Case) -> bool {
     let harmless = |rule: &Rule| match rule {
         Rule::Link(LinkFault::Latency(latency)) => *latency <= case.timeout / 20,
-        Rule::Link(LinkFault::Fragment { .. }) => true,
+        Rule::Link(LinkFault::Fragment { .. } | LinkFault::Split { .. }) => true,
         // Every octet from there on by itself; no phase of a case has more of them.
         Rule::Link(LinkFault::At {
             strike: Strike::Drip(step),

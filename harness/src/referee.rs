@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postbound::Phase;
 use simnet::net::Backend;
-use simnet::plan::{IntakeFault, LinkFault, Pace, Rule, ServerFault, Then, TlsFault};
+use simnet::plan::{IntakeFault, LinkFault, Pace, Rule, ServerFault, Strike, Then, TlsFault};
 
 use crate::case::Case;
 use crate::differential::Agreement;
@@ -101,7 +101,10 @@ fn is_long(case: &Case) -> bool {
     // Each chunk may be a write of its own, and each fragment is.
     let chunks = case.chunking.map_or(1, |chunk| case.octets / chunk.max(1));
     let fragments = any_rule(case, |rule| {
-        matches!(rule, Rule::Link(LinkFault::Fragment { .. }))
+        matches!(
+            rule,
+            Rule::Link(LinkFault::Fragment { .. } | LinkFault::Split { .. })
+        )
     });
     case.octets >= LONG_MESSAGE || chunks >= MANY_CHUNKS || fragments
 }
@@ -111,10 +114,13 @@ fn drips(case: &Case) -> bool {
     let is_short = |every: Duration| every <= SHORT_WAIT;
     let server = |fault: &ServerFault| matches!(fault.pace, Pace::Drip(every) if is_short(every));
     any_fault(case, server)
-        || any_rule(
-            case,
-            |rule| matches!(rule, Rule::Tls(TlsFault::Drip(every)) if is_short(*every)),
-        )
+        || any_rule(case, |rule| match rule {
+            Rule::Tls(TlsFault::Drip(every)) => is_short(*every),
+            Rule::Link(LinkFault::At { strike, .. }) => {
+                matches!(strike, Strike::Drip(every) if is_short(*every))
+            }
+            _ => false,
+        })
 }
 
 /// Compares a run on another network, which may be `late` by so much, with the one on mem.

@@ -55,6 +55,45 @@ fn g4_honest_about_a_final_reply_that_was_lost() {
 }
 
 #[test]
+fn g4_honest_about_a_server_that_closes_its_side_and_goes_on_taking_messages() {
+    for (rules, claim, committed) in [
+        ("mail: half-close", "not accepted, closed at mail", 0),
+        (
+            "rcpt#2: normal; half-close",
+            "not accepted, closed at data-initiation",
+            0,
+        ),
+        (
+            "link: window 64 | data-block: interrupt after 20; half-close",
+            "not accepted, closed at data-block",
+            0,
+        ),
+        (
+            "data-termination: commit; half-close",
+            "ambiguous, closed at data-termination",
+            1,
+        ),
+        ("data-termination: normal; half-close", "accepted (250)", 1),
+        ("quit: half-close", "accepted (250)", 1),
+    ] {
+        let told = claims(&format!("v1 | {rules}"));
+        assert_eq!((told.2.as_str(), told.1), (claim, committed), "{rules}");
+    }
+    // What has left ahead of the replies is taken, whatever became of them.
+    let case: Case = "timeout=1s chunking=ahead -- v1 | mail: half; half-close"
+        .parse()
+        .unwrap();
+    let report = run::mem::run(&case);
+    assert_eq!(report.violations(&case, run::mem::TOLERANCE), []);
+    assert_eq!(
+        (report.claim.outcome, report.committed),
+        (Outcome::Ambiguous, 1),
+        "{}",
+        report.events
+    );
+}
+
+#[test]
 fn g4_honest_until_the_last_octet_has_left() {
     // The window closes on all but the last octets of the end of mail data.
     let case: Case = "timeout=1s octets=0 -- v1 | link: window 20 | data-block: stop after 1"

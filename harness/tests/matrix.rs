@@ -69,6 +69,10 @@ fn no_fault_is_unreachable_each_makes_a_run_another_than_the_healthy_one() {
         }
     }
     // A fragment shows in a single read and nowhere else: the network's own tests look at those.
-    let fragments = ["mem link/fragment", "mem link/fragment-replies"];
+    let fragments = [
+        "mem link/fragment",
+        "mem link/fragment-replies",
+        "mem link/split-greeting",
+    ];
     assert_eq!(idle, fragments, "they do nothing");
 }

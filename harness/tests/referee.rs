@@ -7,31 +7,45 @@
     reason = "a test that can't be set up has to fail; the classes are what is learned here"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use postbound::Bounds;
 use postbound_harness::differential::Agreement;
 use postbound_harness::{Case, arbitrary, property, referee, run};
 use proptest::strategy::{Strategy, ValueTree};
 use simnet::net::Backend;
+use simnet::net::mem::Network;
 
 /// Judges so many random cases, so many at once.
 fn referee(backend: Backend, cases: u64, at_once: usize) {
+    judge(backend, cases, at_once, referee::LEAST, |number| {
+        let mut source = property::source(property::seed(), number);
+        arbitrary::case().new_tree(&mut source).unwrap().current()
+    });
+}
+
+/// Judges the cases with these numbers, so many at once. Of a hundred so many have to tell the same story.
+fn judge(
+    backend: Backend,
+    cases: u64,
+    at_once: usize,
+    least: u64,
+    case: impl Fn(u64) -> Case + Sync,
+) {
     let next = AtomicU64::new(0);
     let found = Mutex::new((BTreeMap::<String, u64>::new(), Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..at_once {
             scope.spawn(|| {
-                let strategy = arbitrary::case();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     if number >= cases {
                         break;
                     }
-                    let mut source = property::source(property::seed(), number);
-                    let case = strategy.new_tree(&mut source).unwrap().current();
+                    let case = case(number);
                     let class = match referee::can(backend, &case) {
                         Err(_) => "skipped".to_owned(),
                         Ok(()) => {
@@ -71,7 +85,7 @@ fn referee(backend: Backend, cases: u64, at_once: usize) {
         "more was skipped than judged: {classes:?}"
     );
     assert!(
-        agreed * 100 >= judged * referee::LEAST,
+        agreed * 100 >= judged * least,
         "{agreed} of {judged} agree: {classes:#?}"
     );
 }
@@ -85,6 +99,54 @@ fn referee_turmoil_tells_the_same_story() {
 fn referee_real_sockets_tell_the_same_story() {
     // Most of a case's real time is waiting.
     referee(Backend::Loopback, 160, 16);
+}
+
+/// Of the faults at each octet of a healthy dialogue those that this network can do, each with this
+/// number's multiple.
+fn octets(backend: Backend, settings: &str, step: usize) -> Vec<Case> {
+    let case: Case = format!("{settings} -- v1").parse().unwrap();
+    let plans: Vec<_> = run::paused(async {
+        let network = Network::new(case.double());
+        let (client, envelope) = (case.client(network.connector()), case.envelope());
+        let sent = client
+            .send(&envelope, &case.message(), Bounds::none())
+            .await;
+        assert!(sent.is_ok(), "{case}");
+        network.fault_points().collect()
+    });
+    let with = |plan| {
+        let mut case = case.clone();
+        case.plan = plan;
+        case
+    };
+    let cases = plans.into_iter().map(with);
+    let can = cases.filter(|case| referee::can(backend, case).is_ok());
+    can.step_by(step).collect()
+}
+
+#[test]
+fn referee_octets_that_are_struck_are_struck_on_every_network() {
+    for (backend, at_once, step) in [(Backend::Turmoil, 2, 29), (Backend::Loopback, 16, 13)] {
+        for settings in [
+            "timeout=300ms octets=40",
+            "timeout=300ms octets=40 tls=starttls",
+        ] {
+            let cases = octets(backend, settings, step);
+            let strikes = cases.iter().map(|case| case.plan.one_line());
+            let strikes: BTreeSet<_> = strikes
+                .filter_map(|line| Some(line.split_once(" to-")?.1.to_owned()))
+                .collect();
+            // All but a window that closes on the client and, on turmoil, resets.
+            let least = if backend == Backend::Loopback { 10 } else { 8 };
+            assert_eq!(strikes.len(), least, "{strikes:?}");
+            let count = cases.len() as u64;
+            assert!(count > 50, "{count}");
+            // Whether the end is a FIN or a RST, the octets that were on their way decide.
+            judge(backend, count, at_once, 90, |number| {
+                cases[usize::try_from(number).unwrap()].clone()
+            });
+        }
+    }
 }
 
 #[test]

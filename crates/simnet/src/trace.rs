@@ -25,6 +25,8 @@ pub enum Event {
     Held,
     /// The server ended the connection: `close`, `reset` or `stall`.
     Ended(&'static str),
+    /// The server closed its own side of the connection, and reads on.
+    HalfClosed,
     /// The client's end of the connection is gone.
     Gone,
     /// What became of the TLS handshake.
@@ -47,6 +49,7 @@ impl Event {
             Self::Committed => "committed",
             Self::Held => "held",
             Self::Ended(_) => "ended",
+            Self::HalfClosed => "half-closed",
             Self::Gone => "gone",
             Self::Tls(_) => "tls",
             Self::Tunnel(_) => "tunnel",
@@ -63,7 +66,9 @@ impl Event {
             Self::MailData(octets) => octets.to_string(),
             Self::Ended(how) => (*how).to_owned(),
             Self::Tls(what) | Self::Tunnel(what) | Self::Finding(what) => what.clone(),
-            Self::Opened | Self::Committed | Self::Held | Self::Gone => String::new(),
+            Self::Opened | Self::Committed | Self::Held | Self::HalfClosed | Self::Gone => {
+                String::new()
+            }
         }
     }
 
@@ -92,6 +97,7 @@ impl fmt::Display for Event {
             Self::Ended(how) => write!(f, "=== the server: {how}"),
             Self::Tls(what) => write!(f, "=== TLS: {what}"),
             Self::Tunnel(what) => write!(f, "=== a tunnel by {what}"),
+            Self::HalfClosed => f.write_str("=== the server: half-close"),
             Self::Gone => f.write_str("=== the client closed"),
             Self::Finding(what) => write!(f, "!!! {what}"),
         }

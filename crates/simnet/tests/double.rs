@@ -463,6 +463,11 @@ fn a_rule_that_would_be_weaker_than_it_says_is_refused_when_the_double_starts() 
     for (rule, why) in [
         ("link: coalesce 5ms", "the kernel can't hold octets back"),
         (
+            "link: at octet 57 to-server shut",
+            "the kernel takes what it has room for",
+        ),
+        ("resolve: addresses 251", "250 addresses at most"),
+        (
             "tls-handshake: stall",
             "would never strike: the double does no TLS",
         ),
@@ -475,9 +480,20 @@ fn a_rule_that_would_be_weaker_than_it_says_is_refused_when_the_double_starts() 
         let text = refused(rule, error);
         assert!(text.contains(why), "{rule}: {text}");
     }
+    for rule in ["link: at octet 57 to-server reset", "link: split after 3"] {
+        assert!(real(builder(rule).start()).is_ok(), "{rule}");
+    }
     #[cfg(feature = "turmoil")]
     {
         for (rule, why) in [
+            (
+                "link: at octet 57 to-client reset",
+                "can't reset a connection at will",
+            ),
+            (
+                "link: at octet 57 to-server shut",
+                "its window counts writes",
+            ),
             ("mail: reset", "can't reset a connection at will"),
             ("link: window 64", "its window counts writes"),
             ("resolve: fail", "the simulation's own"),
@@ -494,6 +510,8 @@ fn a_rule_that_would_be_weaker_than_it_says_is_refused_when_the_double_starts() 
             "mail: close",
             "data-block: trickle 64 every 100ms",
             "link: fragment 1",
+            "link: split after 3 5",
+            "link: at octet 57 to-client close",
         ] {
             assert!(builder(rule).turmoil("mx1").is_ok(), "{rule}");
         }

@@ -186,6 +186,47 @@ fn single_octets_are_read_where_the_plan_says_so() {
 }
 
 #[test]
+fn pieces_end_behind_the_octets_that_the_plan_names() {
+    paused(async {
+        // "220 double.example ESMTP\r\n" has 26 octets: within the code, behind it, within CRLF.
+        let (network, mut stream) =
+            open("v1 | link: split after 2 3 25 to-client | link: split after 3 to-server").await;
+        let mut buffer = [0; 100];
+        for piece in ["22", "0", " double.example ESMTP\r", "\n"] {
+            let read = stream.read(&mut buffer).await.unwrap();
+            assert_eq!(&buffer[..read], piece.as_bytes());
+        }
+        // Behind the last of them all is as usual, and the other way has its own.
+        assert!(say(&mut stream, "EHLO me\r\n").await.starts_with("250-"));
+        assert!(say(&mut stream, "QUIT\r\n").await.starts_with("221"));
+        assert_eq!(network.double().ledger().findings(), []);
+    });
+}
+
+#[test]
+fn a_server_that_closes_its_side_says_no_more_and_takes_what_comes() {
+    paused(async {
+        let (network, mut stream) =
+            open("v1 | rcpt: normal; half-close | data-initiation: endless-lines").await;
+        reply(&mut stream).await;
+        say(&mut stream, "EHLO me\r\n").await;
+        say(&mut stream, "MAIL FROM:<a@x>\r\n").await;
+        let taken = say(&mut stream, "RCPT TO:<b@x>\r\n").await;
+        assert!(taken.starts_with("250"));
+        let mut rest = String::new();
+        assert_eq!(stream.read_to_string(&mut rest).await.unwrap(), 0);
+        stream.write_all(b"DATA\r\n").await.unwrap();
+        stream.write_all(b"hi\r\n.\r\nQUIT\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(network.double().ledger().deliveries().len(), 1);
+        let told = network.double().trace().to_string();
+        assert_eq!(told.matches("half-close").count(), 1, "{told}");
+        assert!(!told.contains("354"), "{told}");
+        assert!(told.ends_with("=== the server: close\n"), "{told}");
+    });
+}
+
+#[test]
 fn a_blackhole_takes_what_is_in_flight_and_gives_it_back_when_it_heals() {
     paused(async {
         let (_network, mut stream) =

@@ -171,7 +171,7 @@ fn wherever_the_server_can_speak_every_way_of_going_wrong_has_a_name() {
         .chain(ways)
         .map(|way| format!("{prefix}{way}"))
         .collect();
-        names.extend(["close".to_owned(), "reset".to_owned()]);
+        names.extend(["close", "half-closed", "reset"].map(str::to_owned));
         let faults = vocabulary::faults(phase, Duration::from_secs(10));
         for name in names {
             assert!(faults.iter().any(|f| f.name == name), "{phase}: {name}");
@@ -204,7 +204,13 @@ fn server_fault() -> impl Strategy<Value = ServerFault> {
         time().prop_map(Pace::Drip),
         Just(Pace::Hold)
     ];
-    let then = prop::sample::select(vec![Then::Continue, Then::Close, Then::Reset, Then::Stall]);
+    let then = prop::sample::select(vec![
+        Then::Continue,
+        Then::Close,
+        Then::HalfClose,
+        Then::Reset,
+        Then::Stall,
+    ]);
     (say, pace, then).prop_map(|(say, pace, then)| ServerFault::say(say).pace(pace).then(then))
 }
 
@@ -234,7 +240,7 @@ fn rule() -> impl Strategy<Value = Rule> {
             Just(ResolveFault::Fail),
             Just(ResolveFault::Empty),
             time().prop_map(ResolveFault::After),
-            (1u16..250).prop_map(ResolveFault::Addresses),
+            (1u16..1_001).prop_map(ResolveFault::Addresses),
             prop::collection::vec(prop::sample::select(vec![Family::V4, Family::V6]), 1..250)
                 .prop_map(ResolveFault::Families)
         ]
@@ -269,6 +275,12 @@ fn rule() -> impl Strategy<Value = Rule> {
         (1u32..).prop_map(|n| Rule::Link(LinkFault::Window(n))),
         (direction.clone(), 1u32..)
             .prop_map(|(direction, octets)| Rule::Link(LinkFault::Fragment { direction, octets })),
+        (direction.clone(), prop::collection::btree_set(1u64.., 1..6)).prop_map(
+            |(direction, after)| {
+                let after = after.into_iter().collect();
+                Rule::Link(LinkFault::Split { direction, after })
+            }
+        ),
         (direction.clone(), time())
             .prop_map(|(direction, every)| Rule::Link(LinkFault::Coalesce { direction, every })),
         (direction, time(), prop::option::of(time())).prop_map(|(direction, after, heal)| {

@@ -124,12 +124,12 @@ const WRONG: &[(&str, usize, &str, &str)] = &[
         "hang, fail, empty, after TIME",
         "slowly",
     ),
-    ("resolve: addresses 0", 20, "a number from 1 to 250", "0"),
+    ("resolve: addresses 0", 20, "a number from 1 to 1000", "0"),
     (
-        "resolve: addresses 0251",
+        "resolve: addresses 01001",
         20,
-        "a number from 1 to 250",
-        "0251",
+        "a number from 1 to 1000",
+        "01001",
     ),
     (
         "resolve: addresses v4 v5",
@@ -157,6 +157,15 @@ const WRONG: &[(&str, usize, &str, &str)] = &[
         "to-server, to-client, both",
         "to-nowhere",
     ),
+    ("link: split 3", 13, "after", "3"),
+    (
+        "link: split after to-client",
+        19,
+        "the numbers of octets, from 1 and ascending",
+        "to-client",
+    ),
+    ("link: split after 3 5 5", 23, "from 1 and ascending", "5"),
+    ("link: split after 3, 5", 19, "the numbers of octets", "3,"),
     ("link: blackhole 5s", 17, "after", "5s"),
     (
         "link: at octet 5 both close",

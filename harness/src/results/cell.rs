@@ -112,6 +112,7 @@ impl Line {
             Event::Gone => ("client", "[closed]".to_owned()),
             Event::Said(octets) => ("server", shown(octets)),
             Event::Ended(how) => ("server", format!("[{how}]")),
+            Event::HalfClosed => ("server", "[half-close]".to_owned()),
             Event::Opened => ("note", "connected".to_owned()),
             Event::Committed => ("note", "committed to the mailbox".to_owned()),
             Event::Tls(what) => ("note", format!("TLS: {what}")),

@@ -189,6 +189,11 @@ fn hostile_25_replies_in_any_segments_have_the_same_result() {
             let split = format!("{plan} | link: fragment {octets} to-client");
             assert_eq!(claim(&split), whole, "{octets}");
         }
+        // Within a code, a CRLF, a text: at each octet of the dialogue.
+        for octet in 1..260 {
+            let split = format!("{plan} | link: split after {octet} to-client");
+            assert_eq!(claim(&split), whole, "{octet}");
+        }
         // And several in one.
         for every in [5, 50, 500] {
             let together = format!("{plan} | link: coalesce {every}ms to-client");

@@ -312,6 +312,35 @@ fn hostile_09_a_connection_that_is_cut_at_every_octet() {
 }
 
 #[test]
+fn hostile_09_a_fatal_alert_behind_the_handshake_is_a_failure_of_tls_at_every_octet() {
+    for security in [STARTTLS, IMPLICIT] {
+        let (mut before, mut ambiguous) = (0, 0);
+        for octets in 0.. {
+            let plan = format!(" | tls-handshake: alert after {octets}");
+            let report = run_one(security, &plan);
+            if report.claim.outcome == Outcome::Accepted {
+                break;
+            }
+            assert_eq!(report.claim.kind, "tls", "{octets}: {}", report.events);
+            if report.claim.outcome == Outcome::Ambiguous {
+                ambiguous += 1;
+                assert_eq!(report.claim.phase, Some(Phase::DataTermination));
+                assert_eq!(report.committed, 1);
+            } else {
+                before += 1;
+                assert_eq!((ambiguous, report.committed), (0, 0));
+            }
+        }
+        // The final reply has 18 octets.
+        assert_eq!(ambiguous, 18, "{security}: {before}");
+        assert!(before > 100, "{security}: {before}");
+    }
+    let error = error(IMPLICIT, " | tls-handshake: alert after 30");
+    let why = std::error::Error::source(&error).unwrap().to_string();
+    assert!(why.contains("BadRecordMac"), "{why}");
+}
+
+#[test]
 fn hostile_09_an_end_without_close_notify_is_told_apart_and_never_a_reply() {
     let why = |error: &Error| std::error::Error::source(error).map(ToString::to_string);
     for security in [STARTTLS, IMPLICIT] {

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use crate::plan::{
     Break, ConnectFault, Direction, Family, IntakeFault, LinkFault, Plan, ResolveFault, Rule,
-    ServerFault, Then, TlsFault,
+    ServerFault, Strike, Then, TlsFault,
 };
 
 /// A network to run a plan on.
@@ -100,7 +100,10 @@ pub(crate) fn can_be_host(plan: &Plan) -> Result<(), String> {
     for rule in &plan.rules {
         let other = match rule {
             Rule::Resolve(_) | Rule::Connect { .. } => true,
-            Rule::Link(fault) => !matches!(fault, LinkFault::Fragment { .. }),
+            Rule::Link(fault) => {
+                use LinkFault::{At, Fragment, Split};
+                !matches!(fault, Fragment { .. } | Split { .. } | At { .. })
+            }
             _ => false,
         };
         if other {
@@ -121,6 +124,9 @@ fn turmoil_cannot(rule: &Rule) -> Option<&'static str> {
         Rule::Resolve(ResolveFault::Families(families)) if families.contains(&Family::V6) => {
             Some("all its hosts are of one family")
         }
+        Rule::Resolve(_) if addresses(rule) > LISTENED => {
+            Some("each address is a host, and each tick takes all of them: 250 at most")
+        }
         Rule::Connect {
             fault: ConnectFault::Unreachable,
             ..
@@ -137,11 +143,32 @@ fn turmoil_cannot(rule: &Rule) -> Option<&'static str> {
             Some("its window counts writes, not octets")
         }
         Rule::Link(LinkFault::Coalesce { .. }) => Some("it can't hold octets back by the clock"),
-        Rule::Link(LinkFault::At { .. }) => Some("it can't strike at an octet"),
+        Rule::Link(LinkFault::At {
+            strike: Strike::Reset,
+            ..
+        }) => Some("it can't reset a connection at will"),
+        Rule::Link(LinkFault::At {
+            strike: Strike::Shut,
+            direction: Direction::ToServer,
+            ..
+        }) => Some("its window counts writes, not octets"),
         Rule::Link(LinkFault::Blackhole { direction, .. }) if *direction != Direction::Both => {
             Some("it only holds both directions at once")
         }
         _ => None,
+    }
+}
+
+/// Addresses that somebody listens on at most. On real sockets they are to stay, with the connections to
+/// them, well below the 1,024 descriptors that many systems give a process.
+const LISTENED: usize = 250;
+
+/// How many addresses the name has by this rule.
+fn addresses(rule: &Rule) -> usize {
+    match rule {
+        Rule::Resolve(ResolveFault::Addresses(count)) => usize::from(*count),
+        Rule::Resolve(ResolveFault::Families(families)) => families.len(),
+        _ => 1,
     }
 }
 
@@ -151,6 +178,9 @@ fn loopback_cannot(rule: &Rule) -> Option<&'static str> {
             if families.iter().filter(|f| **f == Family::V6).count() > 1 =>
         {
             Some("IPv6 has one loopback address")
+        }
+        Rule::Resolve(_) if addresses(rule) > LISTENED => {
+            Some("it listens on 250 addresses at most, of the few sockets that a process has")
         }
         Rule::Connect { fault, .. } => match fault {
             ConnectFault::Unreachable => Some("every loopback address has a route"),
@@ -162,7 +192,11 @@ fn loopback_cannot(rule: &Rule) -> Option<&'static str> {
         },
         Rule::Link(LinkFault::Latency(_)) => Some("real sockets have the latency they have"),
         Rule::Link(LinkFault::Coalesce { .. }) => Some("the kernel can't hold octets back"),
-        Rule::Link(LinkFault::At { .. }) => Some("the kernel can't strike at an octet"),
+        Rule::Link(LinkFault::At {
+            strike: Strike::Shut,
+            direction: Direction::ToServer,
+            ..
+        }) => Some("the kernel takes what it has room for"),
         Rule::Link(LinkFault::Blackhole { direction, .. }) if *direction != Direction::Both => {
             Some("the server can only stop as a whole")
         }

@@ -95,6 +95,11 @@ impl fmt::Display for LinkFault {
         match self {
             Self::Latency(delay) => write!(f, "link: latency {}", Plain(*delay)),
             Self::Fragment { direction, octets } => write!(f, "link: fragment {octets}{direction}"),
+            Self::Split { direction, after } => {
+                f.write_str("link: split after")?;
+                after.iter().try_for_each(|octet| write!(f, " {octet}"))?;
+                direction.fmt(f)
+            }
             Self::Coalesce { direction, every } => {
                 write!(f, "link: coalesce {}{direction}", Plain(*every))
             }
@@ -168,6 +173,7 @@ impl fmt::Display for ServerFault {
         match self.then {
             Then::Continue => {}
             Then::Close => clauses.push("close".to_owned()),
+            Then::HalfClose => clauses.push("half-close".to_owned()),
             Then::Reset => clauses.push("reset".to_owned()),
             Then::Stall => clauses.push("stall".to_owned()),
         }

@@ -122,6 +122,7 @@ fn proxy(fault: &ProxyFault) -> String {
     let then = match fault.then {
         Then::Continue => "",
         Then::Close => ", and closes the connection",
+        Then::HalfClose => ", and closes its side of the connection but reads on",
         Then::Reset => ", and resets the connection",
         Then::Stall => ", and falls silent",
     };
@@ -163,6 +164,9 @@ fn server(fault: &ServerFault) -> String {
     let then = match fault.then {
         Then::Continue => "",
         Then::Close => ", then closes the connection",
+        Then::HalfClose => {
+            ", then closes its side of the connection but goes on reading and taking messages"
+        }
         Then::Reset => ", then resets the connection",
         Then::Stall => ", then neither reads nor writes again",
     };
@@ -203,6 +207,9 @@ fn tls(fault: &TlsFault) -> String {
         TlsFault::Drop(octets) => {
             format!("the connection is cut {octets} octets behind the handshake")
         }
+        TlsFault::Alert(octets) => {
+            format!("a fatal alert behind {octets} octets that the server says under TLS")
+        }
         TlsFault::NoCloseNotify => "the server never says close_notify".to_owned(),
         TlsFault::Certificate(certificate) => {
             format!("the server's certificate is: {certificate}")
@@ -220,6 +227,11 @@ fn link(fault: &LinkFault) -> String {
         LinkFault::Latency(delay) => format!("everything takes {} one way", Plain(*delay)),
         LinkFault::Fragment { direction, octets } => {
             format!("at most {octets} octets move at once{}", way(direction))
+        }
+        LinkFault::Split { direction, after } => {
+            let octets: Vec<_> = after.iter().map(u64::to_string).collect();
+            let (octets, way) = (octets.join(", "), way(direction));
+            format!("a piece ends behind each of the octets {octets}{way}")
         }
         LinkFault::Coalesce { direction, every } => format!(
             "octets are held back and come together every {}{}",
@@ -325,7 +337,7 @@ fn good(rule: &Rule) -> String {
         Rule::Tls(TlsFault::NoCloseNotify) => {
             "believes whole replies, and never takes half a one for a whole one".to_owned()
         }
-        Rule::Tls(TlsFault::Drop(_)) => {
+        Rule::Tls(TlsFault::Drop(_) | TlsFault::Alert(_)) => {
             format!("names the phase that it had got to; before the end of mail data {NOT_TAKEN}")
         }
         Rule::Tls(TlsFault::Inject { .. }) => {
@@ -348,6 +360,7 @@ fn good(rule: &Rule) -> String {
         Rule::Link(
             LinkFault::Latency(_)
             | LinkFault::Fragment { .. }
+            | LinkFault::Split { .. }
             | LinkFault::Coalesce { .. }
             | LinkFault::Window(_),
         ) => "delivers, as long as no limit passes".to_owned(),

@@ -195,7 +195,7 @@ pub enum ResolveFault {
     After(Duration),
     /// Answers with no address at all.
     Empty,
-    /// Answers with this many addresses. Each is healthy unless a `connect#N` rule says otherwise.
+    /// Answers with this many addresses, up to 1,000 in memory and 250 elsewhere. Each is healthy unless a `connect#N` rule says otherwise.
     Addresses(u16),
     /// The same with addresses of these families, in this order.
     Families(Vec<Family>),
@@ -332,6 +332,9 @@ pub enum Then {
     Continue,
     /// Closes the connection (FIN).
     Close,
+    /// Closes its own side of the connection only (FIN): it goes on reading and committing, and nothing
+    /// that it says any more is sent. RFC 1122 §4.2.2.13 calls that half-closed.
+    HalfClose,
     /// Resets the connection (RST).
     Reset,
     /// Neither reads nor writes again, and keeps the connection open.
@@ -397,6 +400,17 @@ pub enum LinkFault {
         direction: Direction,
         /// At least 1.
         octets: u32,
+    },
+    /// Pieces end behind these octets of the stream: no read, or else no write, takes octets of two of
+    /// them. So a test has its client meet half a CRLF, half a reply code, half a character.
+    ///
+    /// In memory each piece is a read of its own; elsewhere one towards the client is a write of its own,
+    /// and 10 ms pass before the next.
+    Split {
+        /// Which way.
+        direction: Direction,
+        /// Their numbers, counted from 1 on every connection, in ascending order.
+        after: Vec<u64>,
     },
     /// Octets are held back and delivered together, this often.
     Coalesce {

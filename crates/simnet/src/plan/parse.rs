@@ -176,7 +176,7 @@ impl<'a> Cursor<'a> {
 
     /// How many there are, or the family of each.
     fn addresses(&mut self) -> Result<ResolveFault, PlanError> {
-        const EXPECTED: &str = "a number from 1 to 250, or v4 and v6 for up to 250 addresses";
+        const EXPECTED: &str = "a number from 1 to 1000, or v4 and v6 for up to 1000 addresses";
         let mut families = Vec::new();
         loop {
             self.blanks();
@@ -188,7 +188,7 @@ impl<'a> Cursor<'a> {
                 _ if families.is_empty() => {
                     self.at = before;
                     return match self.number::<u16>(EXPECTED)? {
-                        count @ 1..=250 => Ok(ResolveFault::Addresses(count)),
+                        count @ 1..=1_000 => Ok(ResolveFault::Addresses(count)),
                         _ => {
                             self.at = before;
                             self.fail(EXPECTED)
@@ -197,7 +197,7 @@ impl<'a> Cursor<'a> {
                 }
                 word => return self.back(word, "v4, v6 or the end of the rule"),
             }
-            if families.len() > 250 {
+            if families.len() > 1_000 {
                 self.at = before;
                 return self.fail(EXPECTED);
             }

@@ -156,6 +156,7 @@ impl fmt::Display for ProxyFault {
         match self.then {
             Then::Continue => Ok(()),
             Then::Close => f.write_str("; close"),
+            Then::HalfClose => f.write_str("; half-close"),
             Then::Reset => f.write_str("; reset"),
             Then::Stall => f.write_str("; stall"),
         }

@@ -41,6 +41,10 @@ pub enum TlsFault {
     /// The connection closes without close_notify behind this many octets of records behind the
     /// handshake.
     Drop(u32),
+    /// A fatal alert, bad_record_mac, in the place of what the server would say under TLS behind this many
+    /// octets, and then the end of the connection. It is encrypted like every record: the server's TLS
+    /// itself says it, about a record that it has made up.
+    Alert(u32),
     /// The server never says close_notify.
     NoCloseNotify,
     /// The server shows this certificate.
@@ -169,6 +173,7 @@ impl fmt::Display for TlsFault {
                 after.map_or(Ok(()), |after| write!(f, " after {}", Plain(after)))
             }
             Self::Drop(octets) => write!(f, "drop after {octets}"),
+            Self::Alert(octets) => write!(f, "alert after {octets}"),
             Self::NoCloseNotify => f.write_str("no-close-notify"),
             Self::Certificate(certificate) => write!(f, "certificate {certificate}"),
         }
@@ -176,4 +181,4 @@ impl fmt::Display for TlsFault {
 }
 
 /// What is expected behind `tls-handshake:`.
-pub(super) const EXPECTED: &str = "stall, close, reset or corrupt (each with `at OCTET` if need be), after TIME, drip TIME, tiny-records, endless, plaintext, inject \"OCTETS\" [after TIME], drop after OCTETS, no-close-notify or certificate NAME";
+pub(super) const EXPECTED: &str = "stall, close, reset or corrupt (each with `at OCTET` if need be), after TIME, drip TIME, tiny-records, endless, plaintext, inject \"OCTETS\" [after TIME], drop after OCTETS, alert after OCTETS, no-close-notify or certificate NAME";

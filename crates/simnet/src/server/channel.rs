@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 #[cfg(feature = "tls")]
 use tokio_rustls::server::TlsStream;
 
@@ -57,6 +57,36 @@ impl<S> Channel<S> {
             .ok()
     }
 
+    /// Has TLS say a fatal alert, encrypted like every record: it says bad_record_mac of its own accord
+    /// about a record that the client never sent.
+    pub(super) async fn say_alert(&mut self) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        const FORGED: [u8; 37] = {
+            let mut record = [0; 37];
+            [record[0], record[1], record[2], record[4]] = [23, 3, 3, 32];
+            record
+        };
+        let Self::Tls(stream) = self else {
+            return Ok(());
+        };
+        let (transport, connection) = stream.get_mut();
+        // The client's record may have come in part: as many as make up for the longest one.
+        for _ in 0..512 {
+            connection.read_tls(&mut FORGED.as_slice())?;
+            if connection.process_new_packets().is_err() {
+                break;
+            }
+        }
+        let mut octets = Vec::new();
+        while connection.wants_write() {
+            connection.write_tls(&mut octets)?;
+        }
+        transport.write_all(&octets).await?;
+        transport.flush().await
+    }
+
     /// Takes the stream out of the clear.
     pub(super) fn take_plain(&mut self) -> Option<S> {
         match std::mem::replace(self, Self::Gone) {
@@ -65,6 +95,19 @@ impl<S> Channel<S> {
                 *self = other;
                 None
             }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Channel<S> {
+    /// FIN, and under TLS no close_notify before it.
+    pub(super) async fn shutdown_transport(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.shutdown().await,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.get_mut().0.stream.shutdown().await,
+            #[cfg(feature = "tls")]
+            Self::Gone => Ok(()),
         }
     }
 }

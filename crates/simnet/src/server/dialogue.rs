@@ -19,7 +19,7 @@ use super::parameters::{self, Body, Mail};
 use super::wire::{Wire, reply};
 use super::{Abort, Double};
 use crate::ledger::Delivery;
-use crate::plan::{Pace, Rule, Say, ServerFault, Then, TlsFault};
+use crate::plan::{Pace, Say, ServerFault, Then};
 use crate::rules::{Asked, Gate, Occasion, Struck};
 use crate::trace::Event;
 
@@ -101,12 +101,9 @@ where
         }
         Ok(Next::Close) => {
             record("close");
-            let notify = !double
-                .plan
-                .rules
-                .contains(&Rule::Tls(TlsFault::NoCloseNotify));
-            dialogue.wire.close(notify).await;
+            dialogue.wire.close(double.notifies()).await;
         }
+        Err(_) if dialogue.wire.alerted => record("close"),
         Ok(Next::Go) | Err(_) => double.trace.record(connection, || Event::Gone),
     }
 }
@@ -248,6 +245,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         let next = match fault.then {
             Then::Continue => Next::Go,
             Then::Close => Next::Close,
+            Then::HalfClose => {
+                self.wire.half_close(self.double.notifies()).await?;
+                Next::Go
+            }
             Then::Reset => Next::Reset,
             Then::Stall => Next::Stall,
         };

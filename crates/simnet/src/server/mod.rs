@@ -23,7 +23,7 @@ use crate::double::Caps;
 use crate::ledger::{Delivery, Ledger};
 use proxy::Opening;
 
-use crate::plan::{Plan, PlanError, Rule, Then};
+use crate::plan::{Plan, PlanError, Rule, Then, TlsFault};
 use crate::rules::{RuleId, Rules, Triggers};
 use crate::trace::{Event, Trace};
 
@@ -206,6 +206,12 @@ impl Double {
         (false, false)
     }
 
+    /// Whether TLS ends with close_notify.
+    fn notifies(&self) -> bool {
+        let rules = &self.plan.rules;
+        !rules.contains(&Rule::Tls(TlsFault::NoCloseNotify))
+    }
+
     /// Refuses a rule of the plan that would never strike, because what it is about is not there.
     pub(crate) fn strikes(&self) -> Result<(), String> {
         let tls = self.tls_modes() != (false, false);
@@ -351,6 +357,12 @@ impl Double {
                 Ok(Opening::Ended(Then::Stall)) => {
                     record(&|| Event::Ended("stall"));
                     return pending().await;
+                }
+                Ok(Opening::Ended(Then::HalfClose)) => {
+                    record(&|| Event::HalfClosed);
+                    let _ = stream.shutdown().await;
+                    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                    return record(&|| Event::Gone);
                 }
                 Ok(Opening::Ended(_)) => {
                     record(&|| Event::Ended("close"));

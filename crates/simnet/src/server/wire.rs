@@ -24,6 +24,13 @@ pub(super) struct Wire<S> {
     pub(super) connection: u32,
     /// What the trace shows instead of what is said.
     pub(super) disguise: Option<Vec<u8>>,
+    /// The server's own side is closed: what it says is not sent.
+    mute: bool,
+    /// Octets that are said under TLS before a fatal alert takes the place of the next one.
+    #[cfg(feature = "tls")]
+    pub(super) alert_after: Option<usize>,
+    /// That alert was said.
+    pub(super) alerted: bool,
     buffer: Vec<u8>,
     start: usize,
 }
@@ -35,6 +42,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             trace,
             connection,
             disguise: None,
+            mute: false,
+            #[cfg(feature = "tls")]
+            alert_after: None,
+            alerted: false,
             buffer: Vec::new(),
             start: 0,
         }
@@ -124,6 +135,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         if let Pace::After(delay) = pace {
             sleep(delay).await;
         }
+        if self.mute {
+            return Ok(());
+        }
         let block = if lines {
             line.repeat(64)
         } else {
@@ -155,15 +169,52 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    pub(super) async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
-        if octets.is_empty() {
+    /// Ends what is said, under TLS with close_notify unless it is to be left out, and goes on reading.
+    pub(super) async fn half_close(&mut self, notify: bool) -> io::Result<()> {
+        if std::mem::replace(&mut self.mute, true) {
             return Ok(());
+        }
+        self.trace.record(self.connection, || Event::HalfClosed);
+        match notify {
+            true => self.stream.shutdown().await,
+            false => self.stream.shutdown_transport().await,
+        }
+    }
+
+    pub(super) async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        if octets.is_empty() || self.mute {
+            return Ok(());
+        }
+        #[cfg(feature = "tls")]
+        if let Some(left) = self.alert_after {
+            let Some(left) = left.checked_sub(octets.len()) else {
+                let before = octets.get(..left).unwrap_or_default();
+                return self.say_alert(before).await;
+            };
+            self.alert_after = Some(left);
         }
         self.write_unseen(octets).await?;
         let shown = self.disguise.as_deref().unwrap_or(octets);
         self.trace
             .record(self.connection, || Event::Said(shown.to_vec()));
         Ok(())
+    }
+}
+
+#[cfg(feature = "tls")]
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// A fatal alert behind these octets, which ends the connection.
+    async fn say_alert(&mut self, before: &[u8]) -> io::Result<()> {
+        self.write_unseen(before).await?;
+        let record = |event| self.trace.record(self.connection, || event);
+        if !before.is_empty() {
+            let shown = self.disguise.as_deref().unwrap_or(before);
+            record(Event::Said(shown.to_vec()));
+        }
+        record(Event::Tls("a fatal alert".to_owned()));
+        self.stream.say_alert().await?;
+        self.alerted = true;
+        Err(io::ErrorKind::ConnectionAborted.into())
     }
 }
 

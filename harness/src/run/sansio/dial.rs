@@ -40,6 +40,7 @@ pub(super) fn can(plan: &Plan) -> Result<(), &'static str> {
                 LinkFault::Latency(_)
                     | LinkFault::Window(_)
                     | LinkFault::Fragment { .. }
+                    | LinkFault::Split { .. }
                     | LinkFault::Coalesce { .. }
                     | LinkFault::Blackhole { .. }
                     | LinkFault::At { .. }

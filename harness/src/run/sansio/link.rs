@@ -42,6 +42,8 @@ pub(super) struct Pipe {
     latency: Millis,
     window: usize,
     fragment: usize,
+    /// Where pieces end.
+    splits: Vec<u64>,
     coalesce: Option<Millis>,
     blackhole: Option<(Millis, Option<Millis>)>,
     strike: Option<(usize, Strike)>,
@@ -79,6 +81,7 @@ impl Pipe {
             latency: latency(plan),
             window: 65_536,
             fragment: usize::MAX,
+            splits: Vec::new(),
             coalesce: None,
             blackhole: None,
             strike: None,
@@ -92,6 +95,9 @@ impl Pipe {
                 LinkFault::Window(octets) => pipe.window = size(*octets),
                 LinkFault::Fragment { direction, octets } if direction.covers(way) => {
                     pipe.fragment = size(*octets);
+                }
+                LinkFault::Split { direction, after } if direction.covers(way) => {
+                    pipe.splits.clone_from(after);
                 }
                 LinkFault::Coalesce { direction, every } if direction.covers(way) => {
                     pipe.coalesce = Some(millis(*every)).filter(|every| *every > 0);
@@ -260,8 +266,15 @@ impl Pipe {
 
     /// Takes at most `most` octets that have arrived: where they are in the stream.
     pub(super) fn take(&mut self, most: usize) -> &[u8] {
-        let count = most.min(self.fragment).min(self.arrived - self.read);
         let begin = self.read;
+        let mut count = most.min(self.fragment).min(self.arrived - begin);
+        for end in &self.splits {
+            let left = end.saturating_sub(begin as u64);
+            count = match usize::try_from(left) {
+                Ok(left @ 1..) => count.min(left),
+                _ => count,
+            };
+        }
         self.read += count;
         self.opened_up |= count > 0;
         self.octets.get(begin..self.read).unwrap_or_default()

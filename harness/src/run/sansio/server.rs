@@ -45,6 +45,8 @@ pub(super) struct Server<'a> {
     plan: &'a Plan,
     offer: Offer,
     mode: Mode,
+    /// Its own side is closed: what it says is not sent.
+    mute: bool,
     asleep: Option<Millis>,
     acts: VecDeque<Act>,
     saying: Vec<u8>,
@@ -96,6 +98,7 @@ impl<'a> Server<'a> {
             plan,
             offer,
             mode: Mode::Commands,
+            mute: false,
             asleep: None,
             acts: VecDeque::with_capacity(8),
             saying: Vec::with_capacity(256),
@@ -125,7 +128,7 @@ impl<'a> Server<'a> {
 
     /// Whether nothing that comes can reach the mailbox any more.
     pub(super) fn is_done(&self) -> bool {
-        let endless = |act: &Act| matches!(act, Act::Endless(..));
+        let endless = |act: &Act| !self.mute && matches!(act, Act::Endless(..));
         matches!(self.mode, Mode::Ended | Mode::Stalled) || self.acts.iter().any(endless)
     }
 
@@ -170,6 +173,9 @@ impl<'a> Server<'a> {
                 self.asleep = Some(now + time);
                 return Some(false);
             }
+            Act::Say(..) | Act::Endless(..) if self.mute => {
+                self.acts.pop_front();
+            }
             Act::Say(begin, end) => match self.write(begin, end, link, now)? {
                 0 => return Some(false),
                 count if begin + count < end => {
@@ -191,6 +197,11 @@ impl<'a> Server<'a> {
                 match then {
                     Then::Continue => {}
                     Then::Close => return None,
+                    Then::HalfClose => {
+                        if !std::mem::replace(&mut self.mute, true) {
+                            link.to_client.send_fin(now);
+                        }
+                    }
                     Then::Reset => {
                         link.to_client.send_rst(now);
                         return None;
@@ -386,7 +397,11 @@ impl<'a> Server<'a> {
             false => b"354 go ahead\r\n",
         };
         let meant = self.answer(Phase::DataInitiation, normal);
-        if meant && !refused && !matches!(self.acts.back(), Some(Act::End(_))) {
+        let goes_on = match self.acts.back() {
+            Some(Act::End(then)) => *then == Then::HalfClose,
+            _ => true,
+        };
+        if meant && !refused && goes_on {
             self.mode = Mode::MailData;
             self.begin_mail_data();
             if let Some(IntakeFault::Trickle { every, .. }) = self.intake {
@@ -706,7 +721,7 @@ pub(super) fn knows(fault: &ServerFault) -> bool {
     ) && matches!(pace, Pace::AtOnce | Pace::After(_) | Pace::Drip(_))
         && matches!(
             then,
-            Then::Continue | Then::Close | Then::Reset | Then::Stall
+            Then::Continue | Then::Close | Then::HalfClose | Then::Reset | Then::Stall
         )
 }
 

@@ -168,6 +168,28 @@ impl On<'_> {
         self
     }
 
+    /// Then the server closes its own side of the connection, and goes on reading and committing.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use postbound_simnet::{Phase, double::SmtpDouble};
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+    /// # let double = SmtpDouble::in_memory();
+    /// double.on(Phase::DataInitiation).then_half_close().mount();
+    /// let replies = double
+    ///     .converse(["EHLO me", "MAIL FROM:<a@x>", "RCPT TO:<b@x>", "DATA", "hi\r\n."])
+    ///     .await;
+    /// assert_eq!(replies[4..], ["354 go ahead", "(closed)"]);
+    /// // It was already written, and the server reads on.
+    /// assert_eq!(double.received_within(1, Duration::from_secs(1)).await.len(), 1);
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub const fn then_half_close(mut self) -> Self {
+        self.fault.then = Then::HalfClose;
+        self
+    }
+
     /// Then the server resets the connection.
     ///
     /// ```

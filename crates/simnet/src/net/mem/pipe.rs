@@ -9,12 +9,14 @@ use tokio::time::Instant;
 use crate::plan::{Direction, LinkFault, Plan, Strike};
 
 /// What the link does to octets that travel one way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Shape {
     pub(super) latency: Duration,
     pub(super) window: usize,
     /// Most octets that one read or write moves.
     pub(super) fragment: usize,
+    /// Reads end behind these octets of the stream.
+    splits: Vec<u64>,
     coalesce: Option<Duration>,
     blackhole: Option<(Duration, Option<Duration>)>,
     /// How many octets pass before the strike.
@@ -27,6 +29,7 @@ impl Shape {
             latency: Duration::from_millis(1),
             window: 65_536,
             fragment: usize::MAX,
+            splits: Vec::new(),
             coalesce: None,
             blackhole: None,
             strike: None,
@@ -42,6 +45,9 @@ impl Shape {
                 }
                 LinkFault::Fragment { direction, octets } if applies(direction) => {
                     shape.fragment = usize::try_from(*octets).unwrap_or(usize::MAX).max(1);
+                }
+                LinkFault::Split { direction, after } if applies(direction) => {
+                    shape.splits.clone_from(after);
                 }
                 LinkFault::Coalesce { direction, every } if applies(direction) => {
                     shape.coalesce = Some(*every);
@@ -264,9 +270,19 @@ impl Pipe {
         !self.arrived.is_empty()
     }
 
+    /// How many octets there are up to the end of a piece.
+    fn piece(&self) -> usize {
+        let read = self.sent - self.unread as u64;
+        let mut ends = self.shape.splits.iter();
+        ends.find(|end| **end > read)
+            .and_then(|end| usize::try_from(end - read).ok())
+            .unwrap_or(usize::MAX)
+    }
+
     /// Takes at most `most` octets that have arrived.
     pub(super) fn read(&mut self, most: usize, mut put: impl FnMut(&[u8])) {
-        let mut left = most.min(self.shape.fragment).min(self.arrived.len());
+        let most = most.min(self.shape.fragment).min(self.piece());
+        let mut left = most.min(self.arrived.len());
         self.unread -= left;
         while left > 0 {
             let (front, _) = self.arrived.as_slices();

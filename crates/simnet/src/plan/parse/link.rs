@@ -34,6 +34,10 @@ impl Cursor<'_> {
                 octets: self.number("a number of octets, at least 1")?,
                 direction: self.direction()?,
             },
+            "split" => LinkFault::Split {
+                after: self.octets()?,
+                direction: self.direction()?,
+            },
             "coalesce" => LinkFault::Coalesce {
                 every: self.duration()?,
                 direction: self.direction()?,
@@ -54,10 +58,30 @@ impl Cursor<'_> {
             _ => {
                 return self.back(
                     word,
-                    "latency TIME, window OCTETS, fragment OCTETS, coalesce TIME, blackhole after TIME or at octet NUMBER",
+                    "latency TIME, window OCTETS, fragment OCTETS, split after NUMBER..., coalesce TIME, blackhole after TIME or at octet NUMBER",
                 );
             }
         }))
+    }
+
+    /// The numbers of octets behind which pieces end.
+    fn octets(&mut self) -> Result<Vec<u64>, PlanError> {
+        const EXPECTED: &str = "the numbers of octets, from 1 and ascending";
+        self.keyword("after")?;
+        let mut octets = vec![self.number::<u64>(EXPECTED)?];
+        loop {
+            self.blanks();
+            if !self.rest().starts_with(|c: char| c.is_ascii_digit()) {
+                return Ok(octets);
+            }
+            let before = self.at;
+            let octet = self.number::<u64>(EXPECTED)?;
+            if octets.last().is_some_and(|last| octet <= *last) {
+                self.at = before;
+                return self.fail(EXPECTED);
+            }
+            octets.push(octet);
+        }
     }
 
     pub(super) fn strike(&mut self, octet: u64) -> Result<LinkFault, PlanError> {

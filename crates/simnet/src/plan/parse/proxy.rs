@@ -43,10 +43,14 @@ impl Cursor<'_> {
                 ("after", 0) => fault.pace = Pace::After(self.duration()?),
                 ("drip", 0) => fault.pace = Pace::Drip(self.duration()?),
                 ("close", 0 | 1) => fault.then = Then::Close,
+                ("half-close", 0 | 1) => fault.then = Then::HalfClose,
                 ("reset", 0 | 1) => fault.then = Then::Reset,
                 ("stall", 0 | 1) => fault.then = Then::Stall,
                 _ => {
-                    return self.back(word, "after TIME or drip TIME, then close, reset or stall");
+                    return self.back(
+                        word,
+                        "after TIME or drip TIME, then close, half-close, reset or stall",
+                    );
                 }
             }
             clauses = match word {

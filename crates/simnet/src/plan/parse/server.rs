@@ -5,7 +5,7 @@ use proto::Phase;
 use super::{Cursor, PlanError};
 use crate::plan::{Pace, SaslFault, Say, ServerFault, Then};
 
-const CLAUSES: &str = "normal, reply CODE [TEXT], raw \"OCTETS\", half, nothing, garbage, endless-lines, endless-line, twice, after TIME, drip TIME, hold, continue, close, reset, stall or commit; at auth wrong-nonce, wrong-binding, bad-signature, iterations NUMBER, oversize or echo";
+const CLAUSES: &str = "normal, reply CODE [TEXT], raw \"OCTETS\", half, nothing, garbage, endless-lines, endless-line, twice, after TIME, drip TIME, hold, continue, close, half-close, reset, stall or commit; at auth wrong-nonce, wrong-binding, bad-signature, iterations NUMBER, oversize or echo";
 
 impl Cursor<'_> {
     pub(super) fn server(&mut self, phase: Option<Phase>) -> Result<ServerFault, PlanError> {
@@ -39,6 +39,7 @@ impl Cursor<'_> {
                 "hold" => pace.replace(Pace::Hold).is_some(),
                 "continue" => then.replace(Then::Continue).is_some(),
                 "close" => then.replace(Then::Close).is_some(),
+                "half-close" => then.replace(Then::HalfClose).is_some(),
                 "reset" => then.replace(Then::Reset).is_some(),
                 "stall" => then.replace(Then::Stall).is_some(),
                 "commit" if phase != Some(Phase::DataTermination) => {

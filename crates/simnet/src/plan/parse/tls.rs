@@ -32,14 +32,8 @@ impl Cursor<'_> {
                 };
                 TlsFault::Inject { octets, after }
             }
-            "drop" => {
-                self.keyword("after")?;
-                let word = self.word();
-                match word.parse() {
-                    Ok(octets) if !word.starts_with('+') => TlsFault::Drop(octets),
-                    _ => return self.back(word, "a number of octets"),
-                }
-            }
+            "drop" => TlsFault::Drop(self.octets_before()?),
+            "alert" => TlsFault::Alert(self.octets_before()?),
             "certificate" => {
                 let word = self.word();
                 match word.parse::<Certificate>() {
@@ -49,6 +43,16 @@ impl Cursor<'_> {
             }
             _ => return self.back(word, EXPECTED),
         })
+    }
+
+    /// Behind how many octets, none included.
+    fn octets_before(&mut self) -> Result<u32, PlanError> {
+        self.keyword("after")?;
+        let word = self.word();
+        match word.parse() {
+            Ok(octets) if !word.starts_with('+') => Ok(octets),
+            _ => self.back(word, "a number of octets"),
+        }
     }
 
     /// Takes this word if it comes next.

@@ -111,6 +111,12 @@ pub(super) fn mail_data(scale: Duration) -> Vec<NamedFault> {
             small("interrupt after 20; nothing; close"),
         ),
         fault(
+            "half-closed",
+            "FIN in the middle, from a server that goes on reading and takes the message if it comes whole",
+            false,
+            small("interrupt after 20; nothing; half-close"),
+        ),
+        fault(
             "reset",
             "RST in the middle",
             false,

@@ -64,6 +64,12 @@ pub(super) fn server(phase: Phase, scale: Duration) -> Vec<NamedFault> {
         fault("close", "FIN instead of a reply", quit, at("close")),
         fault("reset", "RST instead of a reply", quit, at("reset")),
         fault(
+            "half-closed",
+            "FIN instead of a reply, from a server that goes on reading",
+            quit,
+            at("half-close"),
+        ),
+        fault(
             "reply-421",
             "the server shuts down (RFC 5321 §3.8)",
             quit,
@@ -120,6 +126,12 @@ pub(super) fn server(phase: Phase, scale: Duration) -> Vec<NamedFault> {
                 "committed, then FIN",
                 false,
                 at("commit; close"),
+            ),
+            fault(
+                "committed-then-half-closed",
+                "committed, then FIN from a server that goes on reading",
+                false,
+                at("commit; half-close"),
             ),
             fault(
                 "committed-then-reset",

@@ -99,6 +99,12 @@ pub(super) fn tls(scale: Duration) -> Vec<NamedFault> {
             tls("drop after 100"),
         ),
         fault(
+            "alert",
+            "a fatal alert behind the greeting",
+            false,
+            tls("alert after 30"),
+        ),
+        fault(
             "no-close-notify",
             "half a final reply, and an end that anybody could have made",
             false,

@@ -113,6 +113,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
                 let octets = stream.get_mut().0.end_handshake();
                 record(format!("a handshake of {octets} octets from the server"));
                 self.wire.stream = Channel::Tls(Box::new(stream));
+                self.wire.alert_after = plan.tls_faults().find_map(|fault| match fault {
+                    TlsFault::Alert(octets) => usize::try_from(*octets).ok(),
+                    _ => None,
+                });
                 // RFC 3207 §4.2: the server, too, forgets what it was told.
                 self.greeted = false;
                 self.extended = false;
