@@ -81,6 +81,13 @@ await until("a behaviour is set", () => document.querySelector("#rules li")?.tex
 await send(smtp, message("you@example.org"));
 await until("and strikes", () => document.querySelector("#rules li").textContent.includes("struck 1×"));
 check("nothing was taken", await page.textContent("#count") === "1");
+await until("what was struck is in the grid", () => {
+  const table = document.querySelector("#coverage");
+  const [head, ...rows] = [...table.rows].map((row) => [...row.cells].map(({ textContent }) => textContent));
+  const row = rows.find(([at]) => at === "data-initiation");
+  return !table.hidden && head.join() === "at,reached,reply-5yz" && row?.join() === "data-initiation,2,1";
+});
+check("with what became of the message", await page.locator("#coverage .struck").getAttribute("title") === "data-initiation, reply-5yz: struck 1×, 0× with the message taken");
 await page.locator("#rules button").click();
 await until("and is taken away", () => document.querySelectorAll("#rules li").length === 0);
 
@@ -106,6 +113,7 @@ const made = await (await fetch(`${url}/v1/namespaces`, { method: "POST", header
 await send(made.address, message("other@example.org"));
 await until("a namespace to choose", () => [...document.querySelector("#namespace").options].some(({ value }) => value === "other"));
 await page.selectOption("#namespace", "other");
+await until("of which nothing was struck", () => document.querySelector("#coverage").hidden);
 await until("with its own mailbox", () => document.querySelector("#messages").textContent.includes("other@example.org") && document.querySelectorAll("#messages button").length === 1);
 await until("and its own dialogues", () => document.querySelectorAll("details[data-connection]").length === 1);
 await page.selectOption("#namespace", "main");

@@ -7,7 +7,7 @@ use std::fmt;
 
 use postbound::{Limit, Outcome, Phase};
 use serde::{Deserialize, Serialize};
-use simnet::plan::{Direction, LinkFault, Rule, Strike};
+use simnet::plan::{LinkFault, Rule, Strike};
 
 use crate::case::Case;
 use crate::guarantee::GUARANTEES;
@@ -98,26 +98,6 @@ impl fmt::Display for Goal {
 /// The client's own waits: nothing that a peer does can make a single call time out there.
 const OWN: [Phase; 2] = [Phase::Checkout, Phase::Backoff];
 
-/// A strike's name, whatever its quantity.
-#[must_use]
-pub fn strike(strike: Strike, direction: Direction) -> &'static str {
-    match (strike, direction) {
-        (Strike::Stall, Direction::ToClient) => "stall to-client",
-        (Strike::Stall, _) => "stall to-server",
-        (Strike::Shut, Direction::ToClient) => "shut to-client",
-        (Strike::Shut, _) => "shut to-server",
-        (Strike::Close, Direction::ToClient) => "close to-client",
-        (Strike::Close, _) => "close to-server",
-        (Strike::Reset, Direction::ToClient) => "reset to-client",
-        (Strike::Reset, _) => "reset to-server",
-        (Strike::Corrupt, Direction::ToClient) => "corrupt to-client",
-        (Strike::Corrupt, _) => "corrupt to-server",
-        (Strike::Drip(_), Direction::ToClient) => "drip to-client",
-        (Strike::Drip(_), _) => "drip to-server",
-        _ => "another strike",
-    }
-}
-
 const AMBIGUOUS_TAKEN: &str = "an ambiguous message was taken after all";
 const AMBIGUOUS_LOST: &str = "an ambiguous message was not taken";
 const DEADLINE: &str = "the overall deadline runs out";
@@ -138,7 +118,7 @@ impl Scope {
             goals.push(Goal::Kind("cancelled"));
             goals.extend([DEADLINE, RESERVE, LINGERED].map(Goal::Seen));
             let strikes = Strike::EVERY;
-            goals.extend(strikes.map(|(what, direction)| Goal::Struck(strike(what, direction))));
+            goals.extend(strikes.map(|(what, direction)| Goal::Struck(what.kind(direction))));
         };
         match self {
             Self::Matrix => {
@@ -268,7 +248,7 @@ impl Tally {
                 ..
             }) = rule.split().1
             {
-                self.happened(Goal::Struck(strike(*what, *direction)));
+                self.happened(Goal::Struck(what.kind(*direction)));
             }
         }
         for guarantee in report.checked(case) {
@@ -333,33 +313,9 @@ impl Coverage {
 /// Where a rule strikes and what it is, without its quantities. A strike of the network is put down
 /// to where the call ended.
 fn label(rule: &Rule, ended: &'static str) -> (&'static str, Cow<'static, str>) {
-    let rule = rule.split().1;
-    let place = match rule {
-        Rule::Link(LinkFault::At {
-            strike: what,
-            direction,
-            ..
-        }) => return (ended, Cow::Borrowed(strike(*what, *direction))),
-        Rule::Server { phase, .. } => phase.name(),
-        Rule::Resolve(_) => Phase::Resolve.name(),
-        Rule::Connect { .. } => Phase::Connect.name(),
-        Rule::Intake(_) => Phase::DataBlock.name(),
-        Rule::Tls(_) => Phase::TlsHandshake.name(),
-        _ => "link",
+    let place = match rule.split().1 {
+        Rule::Link(LinkFault::At { .. }) => ended,
+        _ => rule.place().name(),
     };
-    let text = rule.to_string();
-    let what = text
-        .split_once(": ")
-        .map_or(text.as_str(), |(_, what)| what);
-    // What is quoted is said and not done.
-    let quoted = what.find('"').zip(what.rfind('"'));
-    let what = match quoted.and_then(|(from, to)| Some([what.get(..from)?, what.get(to + 1..)?])) {
-        Some(around) => Cow::Owned(around.concat()),
-        None => Cow::Borrowed(what),
-    };
-    // The first word of every clause says what is done.
-    let words = what
-        .split("; ")
-        .filter_map(|clause| clause.split_whitespace().next());
-    (place, words.collect::<Vec<_>>().join(", ").into())
+    (place, rule.kind())
 }

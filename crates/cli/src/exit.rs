@@ -4,7 +4,7 @@ use postbound::{Error, Outcome, Phase, Receipt};
 
 /// Everything went well.
 pub(crate) const OK: u8 = 0;
-/// A guarantee was broken: by `replay`, `matrix` and the tour.
+/// A guarantee was broken, of `replay`, `matrix` and the tour, or a goal of `serve` was missed.
 pub(crate) const BROKEN: u8 = 1;
 /// The message was accepted and some recipients were not.
 pub(crate) const PARTIAL: u8 = 3;
@@ -34,7 +34,7 @@ Not accepted, safe to send again; where it ended:
   26  mail data, or the final reply            27  any other phase
   28  AUTH                   29  TLS: STARTTLS or the handshake
 Others:
-   1  a guarantee was broken (replay, matrix, the tour)
+   1  a guarantee was broken (replay, matrix, the tour), or a goal was missed (serve --goal)
   64  wrong usage    66  unreadable input    71  refused by the system    74  unwritable output";
 
 /// The code for what became of a message.

@@ -35,18 +35,7 @@ impl Files {
     pub(crate) fn check(&self) -> Result<(), Stop> {
         let json = self.json.as_ref().and_then(Option::as_deref);
         let files = [json, self.junit.as_deref(), self.report.as_deref()];
-        for path in files.into_iter().flatten() {
-            let folder = match path.parent() {
-                Some(folder) if !folder.as_os_str().is_empty() => folder,
-                _ => Path::new("."),
-            };
-            let writable = match path.exists() {
-                true => OpenOptions::new().append(true).open(path).map(drop),
-                false => fs::read_dir(folder).map(drop),
-            };
-            writable.map_err(|error| unwritable(path, &error))?;
-        }
-        Ok(())
+        files.into_iter().flatten().try_for_each(check)
     }
 
     /// Writes what was asked for.
@@ -71,7 +60,20 @@ impl Files {
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Stop> {
+/// Whether it can be written, as far as one can tell beforehand.
+pub(crate) fn check(path: &Path) -> Result<(), Stop> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let writable = match path.exists() {
+        true => OpenOptions::new().append(true).open(path).map(drop),
+        false => fs::read_dir(folder).map(drop),
+    };
+    writable.map_err(|error| unwritable(path, &error))
+}
+
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Stop> {
     fs::write(path, text).map_err(|error| unwritable(path, &error))
 }
 

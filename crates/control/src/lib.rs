@@ -34,6 +34,6 @@ mod routes;
 mod serve;
 mod spaces;
 
-pub use handlers::tls;
+pub use handlers::{coverage, tls};
 pub use routes::{OPENAPI, routes};
 pub use spaces::{Control, NAMESPACES, RULES};

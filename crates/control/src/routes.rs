@@ -29,6 +29,7 @@ fn table() -> Vec<Route> {
         ("GET", "/v1/authority.pem", get(h::authority)),
         ("GET", "/v1/behaviours", get(h::behaviours)),
         ("POST", "/v1/explain", post(h::explain)),
+        ("GET", "/v1/coverage", get(h::all_covered)),
         ("GET", "/v1/namespaces", get(h::list)),
         ("POST", "/v1/namespaces", post(h::make)),
         ("GET", "/v1/namespaces/{namespace}", get(h::look)),
@@ -81,6 +82,11 @@ fn table() -> Vec<Route> {
             get(h::raw),
         ),
         ("GET", "/v1/namespaces/{namespace}/ledger", get(h::ledger)),
+        (
+            "GET",
+            "/v1/namespaces/{namespace}/coverage",
+            get(h::covered),
+        ),
         (
             "GET",
             "/v1/namespaces/{namespace}/transcript",

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
+use simnet::coverage::Coverage;
 use simnet::double::Caps;
 use simnet::net::loopback::Loopback;
 use simnet::tls::Tls;
@@ -48,6 +49,8 @@ pub struct Control {
 struct Spaces {
     all: BTreeMap<String, Arc<Space>>,
     made: u64,
+    /// What namespaces struck that are gone.
+    gone: Coverage,
 }
 
 /// A double with its port.
@@ -106,7 +109,11 @@ impl Control {
         };
         let all = BTreeMap::from([(MAIN.to_owned(), Arc::new(space))]);
         Self {
-            spaces: Arc::new(Mutex::new(Spaces { all, made: 0 })),
+            spaces: Arc::new(Mutex::new(Spaces {
+                all,
+                made: 0,
+                gone: Coverage::default(),
+            })),
             address: address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             tls: None,
             authority: None,
@@ -179,8 +186,25 @@ impl Control {
             return Err(Problem::new(StatusCode::CONFLICT, why));
         }
         self.space(name)?;
-        self.spaces().all.remove(name);
+        let removed = self.spaces().all.remove(name);
+        // Its connections end with it, so that nothing is struck any more.
+        let double = removed.map(|space| space.double().clone());
+        if let Some(double) = double {
+            self.spaces().gone.merge(&double.coverage());
+        }
         Ok(())
+    }
+
+    /// What of the faults was struck in all namespaces together, those among them that are gone: what
+    /// the tests of one run covered, each of which may have had its own.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        let spaces = self.spaces();
+        let mut coverage = spaces.gone.clone();
+        for space in spaces.all.values() {
+            coverage.merge(&space.double().coverage());
+        }
+        coverage
     }
 
     /// Makes a namespace.

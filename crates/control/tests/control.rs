@@ -130,6 +130,80 @@ async fn a_reply_is_held_until_a_request_lets_it_go() {
 }
 
 #[tokio::test]
+async fn what_a_client_was_put_through_is_told_with_the_goals_that_were_missed() {
+    let server = start().await;
+    let make = json!({"name": "one", "plan": "mail[first 1]: reply 451 4.7.1 later"}).to_string();
+    let one = server.ask("POST", "/v1/namespaces", &make).await.json();
+    let one = one["address"].as_str().unwrap().parse().unwrap();
+    send(one, "b@example.org", "x").await;
+    send(one, "committed-then-close-dot@example.org", "x").await;
+    send(server.smtp, "b@example.org", "x").await;
+
+    let query = "goal=mail:reply&goal=data-termination:committed-then-close&goal=rcpt:stall";
+    let path = format!("/v1/namespaces/one/coverage?{query}");
+    let told = server.get(&path).await;
+    let cell = |place: &str, fault: &str, committed: u64| json!({"place": place, "fault": fault, "strikes": 1, "committed": committed});
+    let cells = json!([
+        cell("mail", "reply-4yz", 0),
+        cell("data-termination", "commit, close", 1)
+    ]);
+    assert_eq!(told["cells"], cells, "{told}");
+    assert_eq!(
+        (&told["messages"], &told["missed"]),
+        (&json!(1), &json!(["rcpt:stall"]))
+    );
+    assert_eq!(
+        told["goals"][0],
+        json!({"goal": "mail:reply", "strikes": 1})
+    );
+    assert!(
+        told["phases"]
+            .as_array()
+            .unwrap()
+            .contains(&json!({"phase": "mail", "reached": 2}))
+    );
+    let xml = server
+        .ask("GET", &format!("{path}&format=junit"), "")
+        .await
+        .body;
+    assert!(
+        xml.contains("failures=\"1\"") && xml.contains("name=\"rcpt:stall\""),
+        "{xml}"
+    );
+
+    // Neither a reset nor the end of a namespace takes it out of the whole.
+    for (method, path) in [
+        ("POST", "/v1/namespaces/one/reset"),
+        ("DELETE", "/v1/namespaces/one"),
+    ] {
+        assert_eq!(server.ask(method, path, "").await.status, 204);
+        let whole = server.get("/v1/coverage").await;
+        assert_eq!(
+            (&whole["cells"], &whole["messages"]),
+            (&cells, &json!(2)),
+            "{method}"
+        );
+    }
+    let main = server.get("/v1/namespaces/main/coverage").await;
+    assert_eq!((&main["cells"], &main["messages"]), (&json!([]), &json!(1)));
+    for (query, why) in [
+        ("goal=rcpt:dance", "lost"),
+        ("goals=x", "expected goal"),
+        ("format=pdf", "json or junit"),
+    ] {
+        let refused = server
+            .ask("GET", &format!("/v1/coverage?{query}"), "")
+            .await;
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert_eq!(refused.status, 400, "{query}");
+        assert!(
+            why == "lost" && detail.contains("half-then-close") || detail.contains(why),
+            "{detail}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_holds_nothing_is_not_let_go_and_a_wait_for_it_has_an_end() {
     let server = start().await;
     let rules = "/v1/namespaces/main/rules";

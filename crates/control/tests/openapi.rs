@@ -102,6 +102,30 @@ fn misses(document: &Value, schema: &Value, value: &Value, at: &str) -> Vec<Stri
     found
 }
 
+#[tokio::test]
+async fn coverage_is_in_xml_where_that_is_asked_for() {
+    let server = start().await;
+    for (query, accept) in [
+        ("?format=junit", "*/*"),
+        ("", "application/xml"),
+        ("", "text/xml"),
+    ] {
+        let head = format!("Host: {}\r\nAccept: {accept}\r\n", server.address);
+        let path = format!("/v1/coverage{query}");
+        let reply = server.request("GET", &path, &head, "").await;
+        assert!(
+            reply.head.contains("content-type: application/xml"),
+            "{}",
+            reply.head
+        );
+        assert!(
+            reply
+                .body
+                .contains("<testsuite name=\"postbound coverage\"")
+        );
+    }
+}
+
 async fn agrees(server: &Running, method: &str, path: &str, real: &str, body: &str) -> u16 {
     let document = document();
     let operation = &document["paths"][path][method.to_ascii_lowercase()];

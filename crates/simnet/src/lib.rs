@@ -1,8 +1,10 @@
 //! A fault-injecting SMTP server and the networks it runs on: a test double for mail clients.
 
 pub mod behaviour;
+pub mod coverage;
 pub mod dns;
 pub mod double;
+pub mod junit;
 mod ledger;
 pub mod net;
 pub mod plan;

@@ -25,14 +25,14 @@ pub(super) async fn open(arguments: &Arguments, port: u16) -> Result<(TcpListene
     Ok((socket, url))
 }
 
-/// Serves it for as long as what is given back lives. The main listener becomes its own; the others
+/// Serves it for as long as the tasks that are given back live. The main listener becomes its own; the others
 /// stay where they are.
 pub(super) fn serve(
     arguments: &Arguments,
     socket: TcpListener,
     listeners: &mut Vec<Listener>,
     tls: Option<(Tls, String)>,
-) -> JoinSet<std::io::Result<()>> {
+) -> (JoinSet<std::io::Result<()>>, Control) {
     let shown = listeners.iter().map(describe).collect();
     let main = listeners.remove(0);
     let mut control = Control::new(main.loopback).with_listeners(shown);
@@ -43,6 +43,6 @@ pub(super) fn serve(
         control = control.allowing_host(name);
     }
     let mut serving = JoinSet::new();
-    serving.spawn(control.serve(socket));
-    serving
+    serving.spawn(control.clone().serve(socket));
+    (serving, control)
 }

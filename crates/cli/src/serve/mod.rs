@@ -1,6 +1,7 @@
 //! `postbound serve`.
 
 mod control;
+mod coverage;
 mod listeners;
 mod log;
 mod mailbox;
@@ -17,6 +18,7 @@ use simnet::net::can_serve;
 use simnet::plan::{Certificate, Rule, TlsFault};
 use simnet::{Account, Plan, Script};
 
+use self::coverage::Wanted;
 use self::listeners::{Extra, Opened};
 use crate::account::password;
 use crate::exit::{self, Stop};
@@ -112,6 +114,8 @@ pub(crate) struct Arguments {
     /// Log as one JSON object a line
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    wanted: Wanted,
     /// End after this many messages were taken
     #[arg(long, value_name = "NUMBER")]
     messages: Option<u64>,
@@ -235,6 +239,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
 }
 
 async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
+    arguments.wanted.check()?;
     let Opened { mut listeners, tls } = listeners::open(arguments, plan).await?;
     let Some(main) = listeners.first() else {
         return Err(Stop::new(exit::SYSTEM, "nothing is listened on"));
@@ -247,7 +252,7 @@ async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
     log::ready(arguments, &listeners, controlled.as_ref());
     warn(arguments);
     // It takes the main listener over; everything ends with it.
-    let _controlling =
+    let controlling =
         controlled.map(|(socket, _)| control::serve(arguments, socket, &mut listeners, tls));
     let keeps = arguments.control.is_some();
     let mut interrupt = std::pin::pin!(interrupted());
@@ -279,7 +284,11 @@ async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
             if !arguments.json {
                 println!("{taken} messages taken");
             }
-            return Ok(exit::OK);
+            let covered = match &controlling {
+                Some((_, control)) => control.coverage(),
+                None => double.coverage(),
+            };
+            return arguments.wanted.end(&covered, arguments.json);
         }
     }
 }

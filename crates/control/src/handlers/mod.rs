@@ -1,5 +1,6 @@
 //! What each route does.
 
+mod coverage;
 mod mail;
 pub(crate) mod page;
 mod rules;
@@ -14,6 +15,8 @@ use simnet::behaviour::{Behaviour, ServerTls};
 use simnet::double::Claim;
 use simnet::net::can_serve;
 
+pub use coverage::coverage;
+pub(crate) use coverage::{all_covered, covered};
 pub use mail::tls;
 pub(crate) use mail::{clear_messages, ledger, message, messages, raw, transcript};
 pub(crate) use rules::{add_rules, clear_rules, release, remove_rule, rule, rules};

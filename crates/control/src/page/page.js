@@ -122,11 +122,38 @@ const open = async (number) => {
   sheet.focus();
 };
 
+// Phase by kind of fault: how often each was struck, and how often with the message taken.
+const grid = ({ phases, cells }) => {
+  const faults = [...new Set(cells.map(({ fault }) => fault))].sort();
+  const places = [...new Set(cells.map(({ place }) => place))].filter((place) => !phases.some(({ phase }) => phase === place));
+  const reached = [...places.map((place) => ({ phase: place, reached: "" })), ...phases.filter(({ phase, reached }) => reached > 0 || cells.some(({ place }) => place === phase))];
+  at("uncovered").hidden = cells.length > 0;
+  at("coverage").hidden = cells.length === 0;
+  const head = make("tr");
+  head.append(...["at", "reached", ...faults].map((text) => {
+    const cell = make("th", "", text);
+    cell.scope = "col";
+    return cell;
+  }));
+  at("coverage").replaceChildren(head, ...reached.map(({ phase, reached }) => {
+    const row = make("tr");
+    const title = make("th", "", phase);
+    title.scope = "row";
+    row.append(title, make("td", "", reached), ...faults.map((fault) => {
+      const cell = cells.find((one) => one.place === phase && one.fault === fault);
+      const box = make("td", cell ? "struck" : "", cell ? cell.strikes : "");
+      if (cell) box.title = `${phase}, ${fault}: struck ${cell.strikes}×, ${cell.committed}× with the message taken`;
+      return box;
+    }));
+    return row;
+  }));
+};
+
 const lists = async () => {
-  const [space, { messages }, { rules }, ledger, { namespaces }] = await Promise.all([
-    ask("GET", here()), ask("GET", here("/messages")), ask("GET", here("/rules")), ask("GET", here("/ledger")), ask("GET", "/v1/namespaces"),
+  const [space, { messages }, { rules }, ledger, coverage, { namespaces }] = await Promise.all([
+    ask("GET", here()), ask("GET", here("/messages")), ask("GET", here("/rules")), ask("GET", here("/ledger")), ask("GET", here("/coverage")), ask("GET", "/v1/namespaces"),
   ]);
-  const now = JSON.stringify([space, messages, rules, ledger, namespaces]);
+  const now = JSON.stringify([space, messages, rules, ledger, coverage, namespaces]);
   if (now === shown) return;
   shown = now;
   at("where").textContent = `${space.address}, TLS ${space.tls}, ${space.connections} connections, ${space.open} open`;
@@ -155,6 +182,7 @@ const lists = async () => {
     }
     return item;
   }));
+  grid(coverage);
   at("findings").replaceChildren(...ledger.findings.map(({ connection, what }) => make("li", "", `Connection ${connection}: ${what}`)));
   const names = namespaces.map(({ name }) => name);
   const select = at("namespace");

@@ -50,6 +50,7 @@ pub use on::{On, RuleGuard};
 pub use simulated::Simulated;
 pub use verify::{Claim, MailFacts, Verification};
 
+use crate::coverage::Coverage;
 use crate::net::loopback::Loopback;
 use crate::net::mem::{Network, Stream};
 use crate::plan::{Plan, PlanError, Rule};
@@ -345,8 +346,15 @@ impl<N> SmtpDouble<N> {
         Verification::new(&self.double, &self.expected())
     }
 
+    /// What of the faults was struck so far: by which rules, at which phase, how often, and with the
+    /// message taken or not. See [`coverage`](crate::coverage) for goals that have to be struck.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        self.double.coverage()
+    }
+
     /// As it was before anyone came: no rules but the plan's, an empty mailbox and transcript,
-    /// nothing expected. Connections that are open stay open, and numbers go on.
+    /// nothing expected. What was [covered](Self::coverage) stays. Connections that are open stay open, and numbers go on.
     ///
     /// ```
     /// # use std::time::Duration;

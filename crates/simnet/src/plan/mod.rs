@@ -6,6 +6,7 @@
 mod display;
 mod duration;
 mod explain;
+mod label;
 mod parse;
 mod proxy;
 mod sasl;
@@ -19,6 +20,8 @@ use proto::Phase;
 
 pub use duration::{Plain, parse_duration};
 pub use explain::Explained;
+pub(crate) use label::Label;
+pub use label::Place;
 pub use parse::PlanError;
 pub use proxy::{ProxyFault, ProxyKind, ProxySay, ProxyStep};
 pub use sasl::SaslFault;

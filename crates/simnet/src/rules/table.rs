@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::fits::{Occasion, misses, place};
 use super::gate::Gate;
-use crate::plan::{IntakeFault, Pace, Plan, Rule, ServerFault, When};
+use crate::plan::{IntakeFault, Label, Pace, Plan, Rule, ServerFault, When};
 
 /// Pairs of paths that a greylisting rule remembers; whoever comes then is greylisted for good. A
 /// double is attacked by what it tests.
@@ -181,29 +181,40 @@ impl Rules {
     }
 
     /// What the server does on this occasion, if a rule says so.
-    pub(crate) fn strike(&self, occasion: &Occasion<'_>) -> Option<Struck> {
-        match self.look(occasion, false)? {
-            (Rule::Server { fault, .. }, gate) => Some(Struck { fault, gate }),
+    pub(crate) fn strike(&self, occasion: &Occasion<'_>) -> Option<Struck<ServerFault>> {
+        self.look(occasion, |rule| match rule {
+            Rule::Server { fault, .. } => Some(fault),
             _ => None,
-        }
+        })
     }
 
-    /// How it takes in mail data, if a rule says so, and where what it says meanwhile is held.
-    pub(crate) fn intake(&self, occasion: &Occasion<'_>) -> Option<(IntakeFault, Option<Gate>)> {
-        match self.look(occasion, true)? {
-            (Rule::Intake(fault), gate) => Some((fault, gate)),
+    /// How it takes in mail data, if a rule says so.
+    pub(crate) fn intake(&self, occasion: &Occasion<'_>) -> Option<Struck<IntakeFault>> {
+        self.look(occasion, |rule| match rule {
+            Rule::Intake(fault) => Some(fault),
             _ => None,
-        }
+        })
     }
 
-    fn look(&self, occasion: &Occasion<'_>, intake: bool) -> Option<(Rule, Option<Gate>)> {
+    fn look<F: Clone>(
+        &self,
+        occasion: &Occasion<'_>,
+        wanted: impl Fn(&Rule) -> Option<&F>,
+    ) -> Option<Struck<F>> {
         let mut state = self.state();
-        let entry = state
-            .entries
-            .iter_mut()
-            .filter(|entry| matches!(entry.rule.split().1, Rule::Intake(_)) == intake)
-            .find_map(|entry| entry.strikes(occasion).then_some(entry))?;
-        Some((entry.rule.split().1.clone(), entry.gate.clone()))
+        let mut entries = state.entries.iter_mut();
+        entries.find_map(|entry| {
+            // One that is not wanted is not asked, and so not counted.
+            wanted(entry.rule.split().1)?;
+            if !entry.strikes(occasion) {
+                return None;
+            }
+            Some(Struck {
+                fault: wanted(entry.rule.split().1)?.clone(),
+                gate: entry.gate.clone(),
+                label: entry.rule.label(),
+            })
+        })
     }
 
     fn gate(&self, id: RuleId) -> Option<Gate> {
@@ -239,12 +250,14 @@ impl Rules {
     }
 }
 
-/// What the server does on an occasion.
+/// What goes wrong on an occasion.
 #[derive(Debug)]
-pub(crate) struct Struck {
-    pub(crate) fault: ServerFault,
+pub(crate) struct Struck<F> {
+    pub(crate) fault: F,
     /// Where its reply is held until the test lets it go.
     pub(crate) gate: Option<Gate>,
+    /// What it counts as.
+    pub(crate) label: Label,
 }
 
 /// Whether a rule's replies are held until the test lets them go.

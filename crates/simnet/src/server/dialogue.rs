@@ -18,6 +18,7 @@ use self::chunks::Chunks;
 use super::parameters::{self, Body, Mail};
 use super::wire::{Wire, reply};
 use super::{Abort, Double};
+use crate::coverage::Fate;
 use crate::ledger::Delivery;
 use crate::plan::{Pace, Say, ServerFault, Then};
 use crate::rules::{Asked, Gate, Occasion, Struck};
@@ -34,6 +35,7 @@ enum Next {
 
 struct Dialogue<'a, S> {
     double: &'a Double,
+    fate: Fate,
     wire: Wire<S>,
     occasions: [u16; Phase::COUNT],
     /// Commands so far.
@@ -64,12 +66,13 @@ struct Dialogue<'a, S> {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn run<S>(double: &Double, stream: S, connection: u32)
+pub(super) async fn run<S>(double: &Double, stream: S, connection: u32, fate: Fate)
 where
     S: AsyncRead + AsyncWrite + Unpin + Abort,
 {
     let mut dialogue = Dialogue {
         double,
+        fate,
         wire: Wire::new(stream, connection, double.trace.clone()),
         occasions: [0; Phase::COUNT],
         commands: 0,
@@ -185,13 +188,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
     }
 
     /// The next occasion of `phase` has come: what the rules have for it.
-    fn strike(&mut self, phase: Phase, to: &[String]) -> Option<Struck> {
+    fn strike(&mut self, phase: Phase, to: &[String]) -> Option<Struck<ServerFault>> {
         let nth = self.occasion(phase);
         let now = self.now(phase, nth, to);
-        self.double
-            .rules
-            .strike(&now)
-            .or_else(|| self.asked.rules.strike(&now))
+        let struck = self.double.rules.strike(&now);
+        let struck = struck.or_else(|| self.asked.rules.strike(&now))?;
+        self.fate.strike(struck.label.clone());
+        Some(struck)
     }
 
     fn now<'o>(&'o self, phase: Phase, nth: u16, to: &'o [String]) -> Occasion<'o> {
@@ -215,6 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
     }
 
     fn occasion(&mut self, phase: Phase) -> u16 {
+        self.double.recorder.reach(phase);
         match self.occasions.get_mut(phase.index()) {
             Some(count) => {
                 *count = count.saturating_add(1);
@@ -225,7 +229,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
     }
 
     /// Does what a rule has for this occasion.
-    async fn struck(&mut self, struck: &Struck, normal: &[u8]) -> io::Result<(bool, Next)> {
+    async fn struck(
+        &mut self,
+        struck: &Struck<ServerFault>,
+        normal: &[u8],
+    ) -> io::Result<(bool, Next)> {
         self.fault(&struck.fault, struck.gate.as_ref(), normal)
             .await
     }

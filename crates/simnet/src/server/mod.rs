@@ -14,11 +14,13 @@ use std::future::pending;
 use std::io;
 use std::sync::{Arc, LazyLock};
 
+use proto::Phase;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 pub use proxy::Front;
 pub use sasl::Account;
 
+use crate::coverage::{Coverage, Fate, Recorder};
 use crate::double::Caps;
 use crate::ledger::{Delivery, Ledger};
 use proxy::Opening;
@@ -164,6 +166,7 @@ pub struct Double {
     script: Arc<Script>,
     ledger: Ledger,
     trace: Trace,
+    recorder: Recorder,
     keep_wire: bool,
     triggers: Option<Triggers>,
     front: Option<Arc<Front>>,
@@ -181,6 +184,7 @@ impl Double {
             script: Arc::clone(&DEFAULT),
             ledger: Ledger::default(),
             trace: Trace::new(),
+            recorder: Recorder::default(),
             keep_wire: false,
             triggers: None,
             front: None,
@@ -316,6 +320,13 @@ impl Double {
         &self.trace
     }
 
+    /// What of the faults was struck so far, by every connection to it, its clones and those that
+    /// share its mailbox. A [reset](Self::reset) leaves it: it is about all the tests together.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        self.recorder.so_far()
+    }
+
     /// Sets a rule of the server from its text, before all that are there:
     /// `rcpt[bob@example.org, first 2]: reply 451 4.7.1 greylisted`.
     ///
@@ -347,8 +358,14 @@ impl Double {
         let open = self.ledger.open();
         let record = |event: &dyn Fn() -> Event| self.trace.record(open.connection, event);
         record(&|| Event::Opened);
+        self.recorder.reach(Phase::Connect);
+        let mut fate = Fate::new(self.recorder.clone());
+        let links = self.plan.rules.iter();
+        for rule in links.filter(|rule| matches!(rule, Rule::Link(_))) {
+            fate.strike(rule.label());
+        }
         if let Some(front) = &self.front {
-            match proxy::run(front, &self.plan, &mut stream).await {
+            match proxy::run(front, &self.plan, &mut fate, &mut stream).await {
                 Ok(Opening::Tunnel(tunnel)) => record(&|| Event::Tunnel(tunnel.to_string())),
                 Ok(Opening::Ended(Then::Reset)) => {
                     record(&|| Event::Ended("reset"));
@@ -373,7 +390,7 @@ impl Double {
                 Err(_) => return record(&|| Event::Gone),
             }
         }
-        dialogue::run(self, stream, open.connection).await;
+        dialogue::run(self, stream, open.connection, fate).await;
     }
 }
 
@@ -386,6 +403,9 @@ pub(crate) fn share<N: Into<String>>(
         .into_iter()
         .map(|(name, double)| (name.into(), double))
         .collect();
+    let first = doubles.first();
+    let recorder = first.map(|(_, first)| first.recorder.clone());
+    let recorder = recorder.unwrap_or_default();
     let (ledger, trace) = match doubles.first() {
         Some((_, first)) => (first.ledger.clone(), first.trace.clone()),
         None => (Ledger::default(), Trace::off()),
@@ -393,6 +413,7 @@ pub(crate) fn share<N: Into<String>>(
     for (name, double) in &mut doubles {
         double.ledger = ledger.clone();
         double.trace = trace.clone();
+        double.recorder = recorder.clone();
         let mut script = (*double.script).clone();
         script.domain = name.split(':').next().unwrap_or_default().to_owned();
         double.script = Arc::new(script);

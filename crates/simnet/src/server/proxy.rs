@@ -10,6 +10,7 @@ use proto::sasl::Secret;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
+use crate::coverage::Fate;
 use crate::plan::{Pace, Plan, ProxyFault, ProxyKind, ProxySay, ProxyStep, Rule, Then};
 
 /// The longest request that it listens to.
@@ -75,6 +76,7 @@ pub(super) enum Opening {
 struct Proxy<'a, S> {
     front: &'a Front,
     plan: &'a Plan,
+    fate: &'a mut Fate,
     stream: &'a mut S,
 }
 
@@ -82,11 +84,13 @@ struct Proxy<'a, S> {
 pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     front: &Front,
     plan: &Plan,
+    fate: &mut Fate,
     stream: &mut S,
 ) -> io::Result<Opening> {
     let mut proxy = Proxy {
         front,
         plan,
+        fate,
         stream,
     };
     let opened = match proxy.stream.read_u8().await? {
@@ -237,7 +241,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Proxy<'_, S> {
         refusal: impl Fn(u16) -> Vec<u8>,
     ) -> Step<()> {
         let fault = self.plan.rules.iter().find_map(|rule| match rule {
-            Rule::Proxy(fault) if fault.step == step => Some(fault),
+            Rule::Proxy(fault) if fault.step == step => {
+                self.fate.strike(rule.label());
+                Some(fault)
+            }
             _ => None,
         });
         let Some(ProxyFault {

@@ -131,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
     /// script meant.
     async fn say_auth(
         &mut self,
-        struck: Option<Struck>,
+        struck: Option<Struck<ServerFault>>,
         normal: &[u8],
         response: Option<&[u8]>,
     ) -> io::Result<(Option<u16>, bool, Next)> {

@@ -100,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         Ok(next)
     }
 
-    fn begin_chunks(&self, refused: bool) -> Chunks {
+    fn begin_chunks(&mut self, refused: bool) -> Chunks {
         // One octet more than is taken tells that it was too much.
         let most = self.double.script.size.saturating_add(1);
         Chunks {

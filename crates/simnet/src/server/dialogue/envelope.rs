@@ -51,6 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             self.find("MAIL within a mail transaction");
         }
         self.mail_said = true;
+        self.fate.begin();
         let Some((path, parameters)) = path(rest, "FROM:") else {
             self.find(format!("malformed: MAIL {rest}"));
             return self.plain(501, "5.5.4 MAIL FROM:<reverse-path>").await;

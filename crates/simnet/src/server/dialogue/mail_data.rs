@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::{Dialogue, Next, chunks, means_success};
 use crate::ledger::Delivery;
 use crate::plan::IntakeFault;
-use crate::rules::Gate;
+use crate::rules::Struck;
 use crate::server::Abort;
 use crate::server::mail_data::{MailData, Taker};
 use crate::server::parameters::Body;
@@ -18,9 +18,7 @@ use crate::trace::Event;
 /// How mail data is taken in.
 #[derive(Default)]
 pub(super) struct Intake {
-    fault: Option<IntakeFault>,
-    /// Where what is said meanwhile is held until the test lets it go.
-    gate: Option<Gate>,
+    struck: Option<Struck<IntakeFault>>,
     /// The octets of mail data behind which it strikes.
     due: Option<u64>,
 }
@@ -82,20 +80,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
     }
 
     /// How the mail data of this transaction is taken in.
-    pub(super) fn intake(&self) -> Intake {
+    pub(super) fn intake(&mut self) -> Intake {
         let to = self.accepted();
         let now = self.now(Phase::DataBlock, 1, &to);
         let found = self.double.rules.intake(&now);
         let found = found.or_else(|| self.asked.rules.intake(&now));
-        let (fault, gate) = found.unzip();
-        let gate = gate.flatten();
-        let due = match &fault {
-            Some(IntakeFault::Stop { after, .. } | IntakeFault::Interrupt { after, .. }) => {
-                Some(*after)
-            }
+        let Some(struck) = found else {
+            return Intake::default();
+        };
+        self.fate.strike(struck.label.clone());
+        let due = match &struck.fault {
+            IntakeFault::Stop { after, .. } | IntakeFault::Interrupt { after, .. } => Some(*after),
             _ => None,
         };
-        Intake { fault, gate, due }
+        Intake {
+            due,
+            struck: Some(struck),
+        }
     }
 
     /// Reads mail data to its end, at the plan's pace. `Some` if the connection ends before.
@@ -104,8 +105,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         intake: &mut Intake,
         data: &mut impl Taker,
     ) -> io::Result<Option<Next>> {
-        let Intake { fault, gate, due } = intake;
-        let fault = fault.as_ref();
+        let Intake { struck, due } = intake;
+        let gate = struck.as_ref().and_then(|struck| struck.gate.as_ref());
+        let fault = struck.as_ref().map(|struck| &struck.fault);
         loop {
             let room = due.map_or(u64::MAX, |after| after.saturating_sub(data.taken()));
             if room == 0 {
@@ -116,9 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
                         heal: Some(heal), ..
                     }) => sleep(*heal).await,
                     Some(IntakeFault::Interrupt { fault, .. }) => {
-                        let (_, next) = self
-                            .fault(fault, gate.as_ref(), b"250 2.0.0 ok\r\n")
-                            .await?;
+                        let (_, next) = self.fault(fault, gate, b"250 2.0.0 ok\r\n").await?;
                         if next != Next::Go {
                             return Ok(Some(next));
                         }
@@ -192,6 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             forward_paths,
             ..
         } = &delivery;
+        self.fate.answer();
         let struck = self.strike(Phase::DataTermination, forward_paths);
         let octets = message.len() + wire.len();
         let normal = if !whole {
@@ -214,6 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
                     .await?;
                 return Ok(Next::Go);
             }
+            self.fate.commit();
             let connection = self.wire.connection;
             self.double.trace.record(connection, || Event::Committed);
         }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
 use super::{Dialogue, Next};
-use crate::plan::{Break, Certificate, Say, TlsFault};
+use crate::plan::{Break, Certificate, Rule, Say, TlsFault};
 use crate::server::Abort;
 use crate::server::channel::Channel;
 use crate::server::flight::Flight;
@@ -65,6 +65,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             return Ok(Next::Go);
         };
         let plan = Arc::clone(&self.double.plan);
+        self.double.recorder.reach(Phase::TlsHandshake);
+        for rule in plan
+            .rules
+            .iter()
+            .filter(|rule| matches!(rule, Rule::Tls(_)))
+        {
+            self.fate.strike(rule.label());
+        }
         let (mut certificate, mut tiny) = (None, false);
         for fault in plan.tls_faults() {
             match fault {
