@@ -15,7 +15,7 @@ use crate::error::Error;
 #[derive(Clone, Debug)]
 #[must_use = "refused recipients are listed in it and nowhere else"]
 pub struct Receipt {
-    pub(crate) acceptance: Acceptance,
+    pub(crate) acceptance: Box<Acceptance>,
     pub(crate) endpoint: Arc<str>,
     pub(crate) address: SocketAddr,
     pub(crate) elapsed: Duration,

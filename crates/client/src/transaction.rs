@@ -249,7 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         *message = payload.message;
         match result? {
             Completed::Accepted(acceptance) => Ok(Receipt {
-                acceptance: *acceptance,
+                acceptance,
                 endpoint: self.named(),
                 address: self.address(),
                 elapsed: clock::now().saturating_duration_since(started),

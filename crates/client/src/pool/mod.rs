@@ -5,6 +5,8 @@
 //! asked for, and by [`Pool::reap`].
 
 mod circuit;
+mod item;
+mod lane;
 mod lease;
 mod send_all;
 

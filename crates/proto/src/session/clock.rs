@@ -1,5 +1,6 @@
 //! When the current wait ends, and how long each phase lasted.
 
+use core::fmt;
 use core::time::Duration;
 use std::time::Instant;
 
@@ -7,16 +8,18 @@ use crate::failure::Limit;
 use crate::{Phase, Timeouts};
 
 /// How long each phase lasted, all its occasions together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timings {
-    spent: [Option<Duration>; Phase::COUNT],
+    /// In nanoseconds, and one more: zero is for what did not occur. It is moved with each result.
+    spent: [u64; Phase::COUNT],
 }
 
 impl Timings {
     /// How long `phase` lasted; `None` if it did not occur.
     #[must_use]
     pub fn of(&self, phase: Phase) -> Option<Duration> {
-        self.spent.get(phase.index()).copied().flatten()
+        let spent = self.spent.get(phase.index())?.checked_sub(1)?;
+        Some(Duration::from_nanos(spent))
     }
 
     /// Every phase that occurred, in the order of [`Phase::ALL`].
@@ -28,16 +31,24 @@ impl Timings {
 
     /// Adds to what `phase` lasted.
     pub fn add(&mut self, phase: Phase, spent: Duration) {
+        let nanoseconds = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
         if let Some(slot) = self.spent.get_mut(phase.index()) {
-            *slot = Some(slot.unwrap_or_default().saturating_add(spent));
+            *slot = (*slot).max(1).saturating_add(nanoseconds);
         }
     }
 
     /// Adds every phase of `other`.
     pub fn merge(&mut self, other: &Self) {
-        for (phase, spent) in other.iter() {
-            self.add(phase, spent);
+        for (slot, other) in self.spent.iter_mut().zip(other.spent) {
+            let both = u64::from(*slot > 0 && other > 0);
+            *slot = slot.saturating_add(other.saturating_sub(both));
         }
+    }
+}
+
+impl fmt::Debug for Timings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 

@@ -174,19 +174,19 @@ struct Lingering {
 #[non_exhaustive]
 pub enum Completed {
     /// The server greeted and answered EHLO or HELO: mail transactions may begin.
-    Ready(Timings),
+    Ready(Box<Timings>),
     /// The server accepted who the client is.
-    Authenticated(Timings),
+    Authenticated(Box<Timings>),
     /// The server is ready for TLS; the call goes on behind the handshake.
-    Upgrade(Timings),
+    Upgrade(Box<Timings>),
     /// The server accepted the message.
     Accepted(Box<Acceptance>),
     /// The server answered a command that is no part of a transaction, with whatever reply.
-    Answered(Box<Reply>, Timings),
+    Answered(Box<Reply>, Box<Timings>),
     /// The server forgot the transaction.
-    Reset(Timings),
+    Reset(Box<Timings>),
     /// The server answered QUIT.
-    Closed(Timings),
+    Closed(Box<Timings>),
 }
 
 impl Session {
@@ -533,9 +533,9 @@ impl Session {
         }
     }
 
-    fn complete(&mut self, completed: impl FnOnce(Timings) -> Completed, now: Instant) {
+    fn complete(&mut self, completed: impl FnOnce(Box<Timings>) -> Completed, now: Instant) {
         let timings = self.rest(now);
-        self.finish(Ok(completed(timings)));
+        self.finish(Ok(completed(Box::new(timings))));
         self.go_on(now);
     }
 

@@ -69,7 +69,7 @@ impl Session {
             Command::Quit => {
                 let timings = self.rest(now);
                 self.spend(Phase::Quit, FailureKind::Closed, Some(reply));
-                self.result = Some(Ok(Completed::Closed(timings)));
+                self.result = Some(Ok(Completed::Closed(Box::new(timings))));
             }
             Command::Rset => self.settle_rset(reply, now),
             // A refusal is an answer like any other.
@@ -130,7 +130,7 @@ impl Session {
     fn settle_starttls(&mut self, reply: Reply, now: Instant) {
         if reply.code() == ReplyCode::SERVICE_READY {
             self.upgrade_due = true;
-            let timings = core::mem::take(&mut self.timings);
+            let timings = Box::new(core::mem::take(&mut self.timings));
             self.result = Some(Ok(Completed::Upgrade(timings)));
         } else if self.config.security.is_required() {
             self.refuse(Phase::StartTls, reply, now);
@@ -364,17 +364,14 @@ impl Session {
         };
         let recipients = transaction.take_recipients(Outcome::Accepted);
         let octets = transaction.octets_taken();
-        self.complete(
-            |timings| {
-                Completed::Accepted(Box::new(Acceptance {
-                    reply,
-                    recipients,
-                    timings,
-                    octets,
-                }))
-            },
-            now,
-        );
+        let acceptance = Box::new(Acceptance {
+            reply,
+            recipients,
+            timings: self.rest(now),
+            octets,
+        });
+        self.finish(Ok(Completed::Accepted(acceptance)));
+        self.go_on(now);
     }
 
     fn refuse_mail_data(&mut self, reply: Reply, now: Instant) {
