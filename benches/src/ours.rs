@@ -31,7 +31,7 @@ pub enum Guarded {
     All,
 }
 
-fn bounds(guarded: Guarded, token: &CancellationToken) -> Bounds {
+fn bounds(guarded: Guarded, token: &CancellationToken) -> Bounds<'_> {
     match guarded {
         Guarded::Phases => Bounds::none(),
         Guarded::All => Bounds::none()

@@ -119,7 +119,10 @@ impl Wait for Steps {
 pub async fn take(technique: Technique, steps: u32, pending: bool) {
     let deadline = tokio::time::Instant::now().into_std() + LIMIT;
     let token = CancellationToken::new();
-    let mut guard = Guard::new(Tokens::from([token.clone()]));
+    let mut guard = Guard::new(Tokens {
+        first: Some(&token),
+        others: &[],
+    });
     match technique {
         Technique::GuardCall => {
             for _ in 0..steps / CALL {

@@ -59,7 +59,7 @@ async fn one<C: Connector + 'static>(pool: Pool<C>, n: usize, sender: Sender) ->
     .unwrap();
     let message = format!("Subject: {n}\r\n\r\n{}", ".line\r\n".repeat(n % 40));
     sleep(sender.start).await;
-    let send = |bounds: Bounds| {
+    let send = |bounds: Bounds<'static>| {
         let (pool, envelope, message) = (pool.clone(), envelope.clone(), message.clone());
         async move { pool.send(&envelope, message, bounds).await }
     };
@@ -73,7 +73,7 @@ async fn one<C: Connector + 'static>(pool: Pool<C>, n: usize, sender: Sender) ->
                 sleep(after).await;
                 canceller.cancel();
             });
-            let result = send((&token).into()).await;
+            let result = send(Bounds::from(&token).into_owned()).await;
             task.abort();
             Some(result)
         }

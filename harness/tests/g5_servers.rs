@@ -125,7 +125,11 @@ impl Scenario {
         Pool::builder(client).size(self.size).failures(2).build()
     }
 
-    async fn send(&self, pool: &Pool<Connector>, bounds: Bounds) -> Result<Results, String> {
+    async fn send(
+        &self,
+        pool: &Pool<Connector>,
+        bounds: Bounds<'static>,
+    ) -> Result<Results, String> {
         let envelope = envelope();
         let octets = postbound::wire_octets(message(0).as_bytes()) + 2;
         let one = pool.worst_case(1, octets).total() + Duration::from_millis(1);
@@ -186,7 +190,7 @@ impl Scenario {
             let topology = Topology::new(doubles);
             let pool = self.pool(topology.connector());
             let token = CancellationToken::new();
-            let mut bounds = Bounds::none().cancelled_by(&token);
+            let mut bounds = Bounds::none().cancelled_by(&token).into_owned();
             if let Some(deadline) = self.deadline {
                 bounds = bounds.within(deadline);
             }

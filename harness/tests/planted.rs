@@ -52,7 +52,8 @@ fn guarantees(report: &Report, case: &Case) -> BTreeSet<&'static str> {
 /// The right client's call.
 async fn send(case: &Case, connector: impl Connector) -> Sent {
     let client = case.client(connector);
-    let bounds = case.bounds(&CancellationToken::new());
+    let never = CancellationToken::new();
+    let bounds = case.bounds(&never);
     client.send(&case.envelope(), &case.message(), bounds).await
 }
 

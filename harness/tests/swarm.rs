@@ -46,7 +46,8 @@ fn twice(case: &Case) -> (Outcome, Result<(), String>, Duration) {
         let first = first.map_or_else(|error| error.outcome(), |_| Outcome::Accepted);
         networks.heal();
         let begun = Instant::now();
-        let bounds = well.bounds(&CancellationToken::new());
+        let never = CancellationToken::new();
+        let bounds = well.bounds(&never);
         let second = client.send(&envelope, &message, bounds).await;
         let took = begun.elapsed();
         (

@@ -9,7 +9,7 @@ use postbound::CancellationToken;
 /// the final reply is still waited for, within `linger`; the second interrupt ends that, too, and
 /// then there is no result.
 pub(crate) async fn interruptible<F: Future>(
-    token: CancellationToken,
+    token: &CancellationToken,
     call: F,
 ) -> Option<F::Output> {
     let interrupts = async {

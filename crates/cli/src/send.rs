@@ -269,7 +269,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Stop> {
         bounds = bounds.until(until.into_std());
     }
     let runtime = runtime()?;
-    let result = runtime.block_on(interruptible(token, async {
+    let result = runtime.block_on(interruptible(&token, async {
         match &by_mx {
             Some(mx) => Err(mx.send(&envelope, &message, bounds).await),
             None => Ok(client.send(&envelope, &message, bounds).await),

@@ -22,7 +22,7 @@ impl<C: Connector> Client<C> {
     /// Attempts until one is accepted, or the retry policy has no other.
     pub(crate) async fn deliver(
         &self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         envelope: &Envelope,
         mut message: Message<'_>,
         bounds: Bounds,
@@ -80,7 +80,7 @@ impl<C: Connector> Client<C> {
     /// One attempt: dials and runs the transaction.
     async fn attempt(
         &self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         envelope: &Envelope,
         message: &mut Message<'_>,
         bounds: Bounds,

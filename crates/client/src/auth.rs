@@ -179,19 +179,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection, unless nothing has been sent.
-    pub async fn authenticate(
+    pub async fn authenticate<'t>(
         &mut self,
         auth: &Auth,
-        bounds: impl Into<Bounds>,
+        bounds: impl Into<Bounds<'t>>,
     ) -> Result<(), Error> {
-        let (bounds, tokens) = bounds.into().start();
-        self.authenticate_with(&mut Guard::new(tokens), auth, bounds)
-            .await
+        let asked = bounds.into();
+        let (bounds, mut guard) = asked.start();
+        self.authenticate_with(&mut guard, auth, bounds).await
     }
 
     pub(crate) async fn authenticate_with(
         &mut self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         auth: &Auth,
         bounds: proto::Bounds,
     ) -> Result<(), Error> {
@@ -245,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn prove(
         &mut self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         request: sasl::Auth,
         bounds: proto::Bounds,
     ) -> Result<(), Error> {

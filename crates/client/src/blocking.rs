@@ -118,7 +118,10 @@ impl<C: Connector> Client<C> {
     ///
     /// # Errors
     /// If there is no connection at rest in the end.
-    pub fn connect(&self, bounds: impl Into<Bounds>) -> Result<Connection<C::Stream>, Error> {
+    pub fn connect<'t>(
+        &self,
+        bounds: impl Into<Bounds<'t>>,
+    ) -> Result<Connection<C::Stream>, Error> {
         let connection = self.run(self.client.connect(bounds))?;
         Ok(Connection {
             connection,
@@ -130,11 +133,11 @@ impl<C: Connector> Client<C> {
     ///
     /// # Errors
     /// If the message was not accepted, or is not known to be: see [`Error::outcome`].
-    pub fn send<'m>(
+    pub fn send<'m, 't>(
         &self,
         envelope: &Envelope,
         message: impl Into<Message<'m>>,
-        bounds: impl Into<Bounds>,
+        bounds: impl Into<Bounds<'t>>,
     ) -> Result<Receipt, Error> {
         self.run(self.client.send(envelope, message, bounds))
     }
@@ -162,11 +165,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ///
     /// # Errors
     /// If the message was not accepted, or is not known to be: see [`Error::outcome`].
-    pub fn send<'m>(
+    pub fn send<'m, 't>(
         &mut self,
         envelope: &'m Envelope,
         message: impl Into<Message<'m>>,
-        bounds: impl Into<Bounds>,
+        bounds: impl Into<Bounds<'t>>,
     ) -> Result<Receipt, Error> {
         let transaction = self.connection.transaction(envelope)?;
         self.driver.run(transaction.send(message, bounds))
@@ -176,12 +179,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ///
     /// # Errors
     /// If there is no positive reply in time.
-    pub fn reset(&mut self, bounds: impl Into<Bounds>) -> Result<(), Error> {
+    pub fn reset<'t>(&mut self, bounds: impl Into<Bounds<'t>>) -> Result<(), Error> {
         self.driver.run(self.connection.reset(bounds))
     }
 
     /// Says goodbye and closes: [`Connection::quit`](crate::Connection::quit).
-    pub fn quit(self, bounds: impl Into<Bounds>) {
+    pub fn quit<'t>(self, bounds: impl Into<Bounds<'t>>) {
         self.driver.run(self.connection.quit(bounds));
     }
 }
@@ -225,20 +228,20 @@ impl<C: Connector> Pool<C> {
     ///
     /// # Errors
     /// If the message was not accepted, or is not known to be: see [`Error::outcome`].
-    pub fn send<'m>(
+    pub fn send<'m, 't>(
         &self,
         envelope: &Envelope,
         message: impl Into<Message<'m>>,
-        bounds: impl Into<Bounds>,
+        bounds: impl Into<Bounds<'t>>,
     ) -> Result<Receipt, Error> {
         self.driver.run(self.pool.send(envelope, message, bounds))
     }
 
     /// Sends many messages: [`Pool::send_all`](crate::Pool::send_all), as an iterator.
-    pub fn send_all<'m, M>(
+    pub fn send_all<'m, 't, M>(
         &self,
         mails: M,
-        bounds: impl Into<Bounds>,
+        bounds: impl Into<Bounds<'t>>,
     ) -> SendAll<'m, C, M::IntoIter>
     where
         M: IntoIterator<Item = Mail<'m>>,
@@ -254,12 +257,12 @@ impl<C: Connector> Pool<C> {
     ///
     /// # Errors
     /// The first failure to dial.
-    pub fn warm(&self, count: usize, bounds: impl Into<Bounds>) -> Result<usize, Error> {
+    pub fn warm<'t>(&self, count: usize, bounds: impl Into<Bounds<'t>>) -> Result<usize, Error> {
         self.driver.run(self.pool.warm(count, bounds))
     }
 
     /// Ends the pool: [`Pool::shutdown`](crate::Pool::shutdown).
-    pub fn shutdown(&self, bounds: impl Into<Bounds>) -> usize {
+    pub fn shutdown<'t>(&self, bounds: impl Into<Bounds<'t>>) -> usize {
         self.driver.run(self.pool.shutdown(bounds))
     }
 }

@@ -280,9 +280,13 @@ impl<C: Connector> Client<C> {
     /// # Cancel safety
     /// Dropping the future frees everything at once, except a look-up under way in the operating
     /// system's resolver, which goes on by itself.
-    pub async fn connect(&self, bounds: impl Into<Bounds>) -> Result<Connection<C::Stream>, Error> {
-        let (bounds, tokens) = bounds.into().start();
-        self.dial(&mut Guard::new(tokens), bounds).await
+    pub async fn connect<'t>(
+        &self,
+        bounds: impl Into<Bounds<'t>>,
+    ) -> Result<Connection<C::Stream>, Error> {
+        let asked = bounds.into();
+        let (bounds, mut guard) = asked.start();
+        self.dial(&mut guard, bounds).await
     }
 
     /// Sends one message over a connection of its own: dials, runs the transaction, says QUIT. Again,
@@ -297,14 +301,14 @@ impl<C: Connector> Client<C> {
     /// # Cancel safety
     /// Dropping the future frees everything at once. What became of the message is not known then,
     /// unless it had not begun; cancel with a token to be told.
-    pub async fn send<'m>(
+    pub async fn send<'m, 't>(
         &self,
         envelope: &Envelope,
         message: impl Into<Message<'m>>,
-        bounds: impl Into<Bounds>,
+        bounds: impl Into<Bounds<'t>>,
     ) -> Result<Receipt, Error> {
-        let (bounds, tokens) = bounds.into().start();
-        let mut guard = Guard::new(tokens);
+        let asked = bounds.into();
+        let (bounds, mut guard) = asked.start();
         let order = self.order();
         let recipients = envelope.forward_paths().len();
         // Pinned here, and handed on as a pointer: what is handed on itself is in the future twice.
@@ -316,7 +320,7 @@ impl<C: Connector> Client<C> {
     pub(crate) async fn dial_one(
         &self,
         endpoint: &Endpoint,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         bounds: proto::Bounds,
     ) -> Result<Connection<C::Stream>, Error> {
         let started = clock::now();

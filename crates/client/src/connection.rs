@@ -217,13 +217,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
-    pub async fn reset(&mut self, bounds: impl Into<Bounds>) -> Result<(), Error> {
-        let (bounds, tokens) = bounds.into().start();
+    pub async fn reset<'t>(&mut self, bounds: impl Into<Bounds<'t>>) -> Result<(), Error> {
+        let asked = bounds.into();
+        let (bounds, mut guard) = asked.start();
         let started = clock::now();
         if let Err(failure) = self.session.reset(bounds, started) {
             return Err(self.error(failure, None, started));
         }
-        let mut guard = Guard::new(tokens);
         self.run(&mut guard, &mut Payload::none()).await.map(|_| ())
     }
 
@@ -247,17 +247,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
-    pub async fn command(
+    pub async fn command<'t>(
         &mut self,
         command: &CustomCommand,
-        bounds: impl Into<Bounds>,
+        bounds: impl Into<Bounds<'t>>,
     ) -> Result<Reply, Error> {
-        let (bounds, tokens) = bounds.into().start();
+        let asked = bounds.into();
+        let (bounds, mut guard) = asked.start();
         let started = clock::now();
         if let Err(failure) = self.session.command(command, bounds, started) {
             return Err(self.error(failure, None, started));
         }
-        let mut guard = Guard::new(tokens);
         match self.run(&mut guard, &mut Payload::none()).await? {
             Completed::Answered(reply, _) => Ok(*reply),
             _ => Err(self.no_answer(started)),
@@ -270,13 +270,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
-    pub async fn quit(mut self, bounds: impl Into<Bounds>) {
-        let (bounds, tokens) = bounds.into().start();
-        let mut guard = Guard::new(tokens);
+    pub async fn quit<'t>(mut self, bounds: impl Into<Bounds<'t>>) {
+        let asked = bounds.into();
+        let (bounds, mut guard) = asked.start();
         self.say_quit(&mut guard, bounds).await;
     }
 
-    pub(crate) async fn say_quit(&mut self, guard: &mut Guard, bounds: proto::Bounds) {
+    pub(crate) async fn say_quit(&mut self, guard: &mut Guard<'_>, bounds: proto::Bounds) {
         if self.session.quit(bounds, clock::now()).is_ok() {
             let _ = self.run(guard, &mut Payload::none()).await;
         }
@@ -286,7 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Waits for the greeting and the reply to EHLO, with TLS in between where it is said to be.
     pub(crate) async fn greet(
         &mut self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         handshake: Handshake<'_>,
     ) -> Result<(), Error> {
         loop {
@@ -304,7 +304,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn upgrade(&mut self, guard: &mut Guard, handshake: Handshake<'_>) -> Result<(), Error> {
+    async fn upgrade(
+        &mut self,
+        guard: &mut Guard<'_>,
+        handshake: Handshake<'_>,
+    ) -> Result<(), Error> {
         let started = clock::now();
         let Some(Transport::Plain(stream)) = self.stream.take() else {
             return Err(self.no_answer(started));
@@ -346,7 +350,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Drives the session's current call to its result.
     pub(crate) async fn run(
         &mut self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         payload: &mut Payload<'_>,
     ) -> Result<Completed, Error> {
         let started = clock::now();
@@ -356,7 +360,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The same, with messages behind it.
     pub(crate) async fn run_with(
         &mut self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         payload: &mut Payload<'_>,
         behind: &mut dyn Behind,
         started: Instant,

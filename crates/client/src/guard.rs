@@ -1,15 +1,15 @@
 //! The one wait. Nothing else in this crate waits on the network, a resolver or a message source.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use pin_project_lite::pin_project;
-use smallvec::SmallVec;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Sleep, sleep_until};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use crate::clock;
 
@@ -34,8 +34,22 @@ pub(crate) trait Wait {
 /// Turns without waiting before other tasks are let in.
 const ROUNDS: usize = 32;
 
-/// The tokens of one call: hardly ever more than one.
-pub(crate) type Tokens = SmallVec<[CancellationToken; 1]>;
+/// A token of a call's, as its caller lends or gives it.
+pub(crate) type Token<'t> = Cow<'t, CancellationToken>;
+
+/// Those of one call, lent to its guard. Hardly ever is there more than one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tokens<'g> {
+    pub(crate) first: Option<&'g CancellationToken>,
+    pub(crate) others: &'g [Token<'g>],
+}
+
+impl Tokens<'_> {
+    pub(crate) fn are_cancelled(self) -> bool {
+        self.first.is_some_and(CancellationToken::is_cancelled)
+            || self.others.iter().any(|token| token.is_cancelled())
+    }
+}
 
 /// A task, known by where its waker points to; nothing else can lie there as long as a clone is kept.
 /// The clone itself need not look the same: `Waker::will_wake` says no to some runtimes' own.
@@ -67,23 +81,23 @@ impl Task {
 pin_project! {
     /// What wakes a call by itself, all of it in one place and made at its first wait.
     #[derive(Debug)]
-    struct Alarm {
+    struct Alarm<'g> {
         #[pin]
         sleep: Sleep,
         #[pin]
-        watch: Option<WaitForCancellationFutureOwned>,
+        watch: Option<WaitForCancellationFuture<'g>>,
         // Of the tokens behind the first.
-        watches: Vec<Pin<Box<WaitForCancellationFutureOwned>>>,
+        watches: Vec<Pin<Box<WaitForCancellationFuture<'g>>>>,
     }
 }
 
-impl Alarm {
-    fn new(deadline: tokio::time::Instant, tokens: &[CancellationToken]) -> Self {
-        let mut watches = tokens.iter().map(|token| token.clone().cancelled_owned());
+impl<'g> Alarm<'g> {
+    fn new(deadline: tokio::time::Instant, tokens: Tokens<'g>) -> Self {
+        let others = tokens.others.iter();
         Self {
             sleep: sleep_until(deadline),
-            watch: watches.next(),
-            watches: watches.map(Box::pin).collect(),
+            watch: tokens.first.map(CancellationToken::cancelled),
+            watches: others.map(|token| Box::pin(token.cancelled())).collect(),
         }
     }
 
@@ -98,16 +112,16 @@ impl Alarm {
 
 /// Deadline and cancellation of one call, kept across all its steps.
 #[derive(Debug)]
-pub(crate) struct Guard {
-    tokens: Tokens,
+pub(crate) struct Guard<'g> {
+    tokens: Tokens<'g>,
     cancelled: bool,
-    /// Asked again only for another task.
-    alarm: Option<Pin<Box<Alarm>>>,
+    alarm: Option<Pin<Box<Alarm<'g>>>>,
+    /// Whom it wakes: asked again only for another task.
     woken: Option<Task>,
 }
 
-impl Guard {
-    pub(crate) fn new(tokens: Tokens) -> Self {
+impl<'g> Guard<'g> {
+    pub(crate) fn new(tokens: Tokens<'g>) -> Self {
         Self {
             tokens,
             cancelled: false,
@@ -160,7 +174,7 @@ impl Guard {
 
     /// Whether any token is cancelled: looked at once a wake-up.
     fn is_cancelled(&mut self) -> bool {
-        self.cancelled = self.cancelled || self.tokens.iter().any(CancellationToken::is_cancelled);
+        self.cancelled = self.cancelled || self.tokens.are_cancelled();
         self.cancelled
     }
 
@@ -174,7 +188,7 @@ impl Guard {
         };
         let alarm = self
             .alarm
-            .get_or_insert_with(|| Box::pin(Alarm::new(deadline, &self.tokens)));
+            .get_or_insert_with(|| Box::pin(Alarm::new(deadline, self.tokens)));
         let mut wakes = self.woken.as_ref().is_some_and(|task| task.is_of(cx));
         if !wakes {
             self.woken = Some(Task::of(cx));

@@ -128,7 +128,7 @@ impl Handshake<'_> {
     /// says in any case.
     pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         stream: S,
     ) -> (Duration, Result<Transport<S>, HandshakeError>) {
         let started = clock::now();
@@ -138,7 +138,7 @@ impl Handshake<'_> {
 
     async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         stream: S,
     ) -> Result<Transport<S>, HandshakeError> {
         let Some(tls) = self.tls else {

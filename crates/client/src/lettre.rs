@@ -68,7 +68,7 @@ impl From<&lettre::Message> for Message<'_> {
 /// [`Require::AllRecipients`](crate::Require::AllRecipients); by default the receipt lists who was.
 pub struct Mailer<C = TcpConnector> {
     client: Client<C>,
-    bounds: Bounds,
+    bounds: Bounds<'static>,
 }
 
 impl<C> Mailer<C> {
@@ -117,7 +117,7 @@ impl<C: Connector> AsyncTransport for Mailer<C> {
     {
         Box::pin(
             self.client
-                .send_lettre(envelope, email, self.bounds.clone()),
+                .send_lettre(envelope, email, (&self.bounds).into()),
         )
     }
 }
@@ -147,10 +147,10 @@ impl<C: Connector> AsyncTransport for Client<C> {
 impl<C> Client<C> {
     /// A transport of lettre's, each of whose sends has these bounds: a deadline is counted from
     /// the send, and a cancelled token ends them all.
-    pub fn mailer(self, bounds: impl Into<Bounds>) -> Mailer<C> {
+    pub fn mailer<'t>(self, bounds: impl Into<Bounds<'t>>) -> Mailer<C> {
         Mailer {
             client: self,
-            bounds: bounds.into(),
+            bounds: bounds.into().into_owned(),
         }
     }
 }
@@ -160,7 +160,7 @@ impl<C: Connector> Client<C> {
         &self,
         envelope: &lettre::address::Envelope,
         email: &[u8],
-        bounds: Bounds,
+        bounds: Bounds<'_>,
     ) -> Result<Receipt, Error> {
         let path = match Envelope::try_from(envelope) {
             Ok(envelope) => return self.send(&envelope, email, bounds).await,

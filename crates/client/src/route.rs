@@ -55,7 +55,7 @@ impl<C: Connector> Client<C> {
     /// Dials the endpoints in the order of chance and priority.
     pub(crate) async fn dial(
         &self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         bounds: Bounds,
     ) -> Result<Connection<C::Stream>, Error> {
         let started = clock::now();
@@ -73,7 +73,7 @@ impl<C: Connector> Client<C> {
     pub(crate) async fn dial_in(
         &self,
         order: &Order,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         bounds: Bounds,
         told: Told<'_>,
     ) -> Result<(Connection<C::Stream>, Endpoint), Error> {

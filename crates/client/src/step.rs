@@ -43,7 +43,7 @@ struct Step<F: Future> {
 
 /// Waits for `future` until it is due, and drops it.
 pub(crate) async fn step<F: Future>(
-    guard: &mut Guard,
+    guard: &mut Guard<'_>,
     future: F,
     due: Due,
 ) -> Result<F::Output, FailureKind> {

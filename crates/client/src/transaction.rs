@@ -109,14 +109,14 @@ impl<'c, 'e, S: AsyncRead + AsyncWrite + Unpin> Transaction<'c, 'e, S> {
     /// # Cancel safety
     /// Dropping the future closes the connection. What became of the message is not known then,
     /// unless it had not begun; cancel with a token to be told.
-    pub async fn send(
+    pub async fn send<'t>(
         self,
         message: impl Into<Message<'e>>,
-        bounds: impl Into<Bounds>,
+        bounds: impl Into<Bounds<'t>>,
     ) -> Result<Receipt, Error> {
         let started = clock::now();
-        let (bounds, tokens) = bounds.into().start_at(started);
-        let mut guard = Guard::new(tokens);
+        let asked = bounds.into();
+        let (bounds, mut guard) = asked.start_at(started);
         let mut message = message.into();
         self.connection
             .send_with(
@@ -136,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// was asked for.
     pub(crate) async fn send_with<'m>(
         &mut self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         envelope: &Envelope,
         message: &mut Message<'m>,
         settings: Settings<'m>,
@@ -212,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Sends the message of the transaction that is under way, and waits for what the server says.
     pub(crate) async fn end<'m>(
         &mut self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         message: &mut Message<'m>,
         settings: Settings<'m>,
         behind: &mut dyn Behind,
@@ -225,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn run_out<'m>(
         &mut self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         message: &mut Message<'m>,
         settings: Settings<'m>,
         behind: &mut dyn Behind,

@@ -320,7 +320,7 @@ impl Case {
     }
 
     /// The call's bounds, with this token.
-    pub fn bounds(&self, token: &CancellationToken) -> Bounds {
+    pub fn bounds<'t>(&self, token: &'t CancellationToken) -> Bounds<'t> {
         let bounds = Bounds::none()
             .cancelled_by(token)
             .reserve(self.reserve)

@@ -82,7 +82,7 @@ async fn twice<C: Connector>(
     case: &Case,
     envelope: &Envelope,
     message: &[u8],
-    bounds: Bounds,
+    bounds: Bounds<'_>,
 ) -> Result<Receipt, Error> {
     let mut connection = client.connect(bounds.clone()).await?;
     if case.noop {

@@ -14,7 +14,7 @@ const fn ms(millis: u64) -> Duration {
 
 /// How a call to a server that says nothing ends, and after how many milliseconds. What is bounded
 /// is said in the instant of the call, and the token is cancelled 500 ms later.
-fn bounded(bounds: impl FnOnce(Instant, &CancellationToken) -> Bounds) -> (Error, u128) {
+fn bounded(bounds: impl FnOnce(Instant, &CancellationToken) -> Bounds<'_>) -> (Error, u128) {
     paused(async {
         let plan: Plan = "v1 | greeting: stall".parse().unwrap();
         let network = Network::new(Double::new(plan));
@@ -37,7 +37,7 @@ fn bounded(bounds: impl FnOnce(Instant, &CancellationToken) -> Bounds) -> (Error
 }
 
 fn ends(
-    bounds: impl FnOnce(Instant, &CancellationToken) -> Bounds,
+    bounds: impl FnOnce(Instant, &CancellationToken) -> Bounds<'_>,
     kind: &FailureKind,
     after: u128,
 ) {
@@ -64,13 +64,58 @@ fn g2_cancellable_by_a_token_in_every_form_that_a_caller_may_say_it_in() {
     ends(|_, token| (ms(700), token).into(), &cancelled, 500);
     let late = |now: Instant| (now + ms(700)).into_std();
     ends(|now, token| (late(now), token).into(), &cancelled, 500);
-    let two = |token: &CancellationToken| [CancellationToken::new(), token.clone()];
-    ends(|_, token| two(token).as_slice().into(), &cancelled, 500);
-    let either = |token: &CancellationToken| {
-        let never = CancellationToken::new();
-        Bounds::none().cancelled_by(token).cancelled_by(&never)
-    };
-    ends(|_, token| either(token), &cancelled, 500);
+    let never = CancellationToken::new();
+    let none = Bounds::none;
+    ends(
+        |_, token| none().cancelled_by(token).cancelled_by(&never).into_owned(),
+        &cancelled,
+        500,
+    );
+    ends(
+        |_, token| none().cancelled_by(&never).cancelled_by(token).into_owned(),
+        &cancelled,
+        500,
+    );
+    let two = |token: &CancellationToken| [never.clone(), token.clone()];
+    ends(
+        |_, token| Bounds::from(two(token).as_slice()).into_owned(),
+        &cancelled,
+        500,
+    );
+}
+
+#[test]
+fn g1_bounded_g2_cancellable_by_bounds_that_are_kept_for_each_call_anew() {
+    paused(async {
+        let network = Network::new(Double::new("v1 | greeting: stall".parse().unwrap()));
+        let client = Client::builder("mx.example", 25)
+            .connector(network.connector())
+            .build()
+            .unwrap();
+        let stops = [CancellationToken::new(), CancellationToken::new()];
+        // What it was made of is gone, and the tokens are the same.
+        let kept = {
+            let [first, second] = stops.clone();
+            let bounds = Bounds::from(ms(300)).cancelled_by(&first);
+            bounds.cancelled_by(&second).into_owned()
+        };
+        for _ in 0..2 {
+            let begun = Instant::now();
+            let error = client.connect(&kept).await.unwrap_err();
+            assert_eq!(error.kind(), &FailureKind::TimedOut(Limit::Deadline));
+            assert_eq!(begun.elapsed(), ms(300));
+        }
+        let cancel = async {
+            sleep(ms(100)).await;
+            stops[1].cancel();
+        };
+        let (result, ()) = tokio::join!(client.connect(&kept), cancel);
+        assert_eq!(result.unwrap_err().kind(), &FailureKind::Cancelled);
+        let begun = Instant::now();
+        let error = client.connect(kept.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), &FailureKind::Cancelled);
+        assert_eq!(begun.elapsed(), ms(0));
+    });
 }
 
 #[test]

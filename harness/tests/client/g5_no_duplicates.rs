@@ -121,6 +121,7 @@ impl Scenario {
                 bounds = bounds.within(deadline);
             }
             if let Some(after) = self.cancel {
+                let token = token.clone();
                 tokio::spawn(async move {
                     sleep(after).await;
                     token.cancel();

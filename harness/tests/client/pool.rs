@@ -35,7 +35,10 @@ fn pool(network: &Several, size: usize) -> Pool<Several> {
         .build()
 }
 
-async fn send(pool: &Pool<Several>, bounds: impl Into<Bounds>) -> Result<(), postbound::Error> {
+async fn send<'t>(
+    pool: &Pool<Several>,
+    bounds: impl Into<Bounds<'t>>,
+) -> Result<(), postbound::Error> {
     let case = Case::default();
     let result = pool.send(&case.envelope(), &case.message(), bounds).await;
     result.map(|receipt| assert_eq!(receipt.refused().count(), 0))

@@ -23,10 +23,10 @@ enum End {
     Drop,
 }
 
-async fn send(
+async fn send<'t>(
     pool: &Pool<Several>,
     name: &str,
-    bounds: impl Into<Bounds>,
+    bounds: impl Into<Bounds<'t>>,
 ) -> Result<Receipt, Error> {
     let envelope = Envelope::new(
         format!("from-{name}@client.example").parse().unwrap(),

@@ -49,7 +49,7 @@ pub(crate) struct Options {
 
 /// What `send` says about all of them.
 pub(crate) struct Terms {
-    pub(crate) bounds: Bounds,
+    pub(crate) bounds: Bounds<'static>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) linger: Duration,
     pub(crate) retry: u32,
@@ -156,7 +156,7 @@ async fn passes(
         }
     };
     // What is given up was begun and has no end, and so counts as ambiguous.
-    let ended = match interruptible(token.clone(), all).await {
+    let ended = match interruptible(&token, all).await {
         None => Some("a second interrupt"),
         Some(()) if token.is_cancelled() => Some("an interrupt"),
         Some(()) if over() => Some("its deadline"),

@@ -201,7 +201,7 @@ pub(crate) async fn over_pool(
     pool: &Pool<Network>,
     todo: Vec<usize>,
     wanted: Wanted,
-    bounds: Bounds,
+    bounds: Bounds<'_>,
 ) {
     let taken: RefCell<Vec<(usize, Vec<usize>)>> = RefCell::default();
     let mut todo = todo.into_iter();
@@ -238,7 +238,7 @@ pub(crate) async fn over_mx(
     todo: Vec<usize>,
     wanted: Wanted,
     over: impl Fn() -> bool,
-    bounds: Bounds,
+    bounds: Bounds<'_>,
 ) {
     let mut todo = todo.into_iter();
     let deliveries = from_fn(|| {

@@ -50,12 +50,15 @@ impl<C: Connector> Dial<'_, C> {
     /// All of them together have the one limit of [`Phase::Connect`]. Another one is begun each
     /// attempt delay, or after an equal share of the limit where that is shorter, so that every
     /// address is begun in time and has at least such a share.
-    pub(crate) async fn run(mut self, guard: &mut Guard) -> Result<Dialled<C::Stream>, DialError> {
+    pub(crate) async fn run(
+        mut self,
+        guard: &mut Guard<'_>,
+    ) -> Result<Dialled<C::Stream>, DialError> {
         let ways = self.resolve(guard).await?;
         self.connect(guard, ways).await
     }
 
-    async fn resolve(&mut self, guard: &mut Guard) -> Result<Vec<Way>, DialError> {
+    async fn resolve(&mut self, guard: &mut Guard<'_>) -> Result<Vec<Way>, DialError> {
         let due = self.due(Phase::Resolve, clock::now());
         let (connector, host) = (self.connector, self.host);
         let addresses = self.look_up(guard, (host, self.port), due).await;
@@ -80,7 +83,7 @@ impl<C: Connector> Dial<'_, C> {
 
     async fn look_up(
         &mut self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         (host, port): (&str, u16),
         due: Due,
     ) -> Result<Vec<SocketAddr>, (FailureKind, Option<io::Error>)> {
@@ -110,7 +113,7 @@ impl<C: Connector> Dial<'_, C> {
 
     async fn connect(
         &mut self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         ways: Vec<Way>,
     ) -> Result<Dialled<C::Stream>, DialError> {
         let started = clock::now();

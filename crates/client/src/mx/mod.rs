@@ -124,14 +124,14 @@ impl<R: Exchanges, C: Connector> Mx<R, C> {
     /// # Cancel safety
     /// Dropping the future frees everything at once. What became of the message is not known then;
     /// cancel with a token to be told.
-    pub async fn send(
+    pub async fn send<'t>(
         &self,
         envelope: &Envelope,
         message: &[u8],
-        bounds: impl Into<Bounds>,
+        bounds: impl Into<Bounds<'t>>,
     ) -> Vec<Delivered> {
-        let (bounds, tokens) = bounds.into().start();
-        let mut guard = Guard::new(tokens);
+        let asked = bounds.into();
+        let (bounds, mut guard) = asked.start();
         let groups = group(envelope);
         let mut left = groups.len();
         let mut all = Vec::with_capacity(left);
@@ -155,7 +155,7 @@ impl<R: Exchanges, C: Connector> Mx<R, C> {
 
     async fn send_to(
         &self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         domain: &str,
         envelope: &Envelope,
         message: &[u8],
@@ -195,7 +195,7 @@ impl<R: Exchanges, C: Connector> Mx<R, C> {
     /// The servers of a domain, at least one.
     async fn servers(
         &self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         domain: &str,
         bounds: Start,
     ) -> Result<Vec<Endpoint>, (FailureKind, Option<io::Error>)> {

@@ -8,14 +8,15 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::stream::Stream;
-use proto::Bounds;
+use proto::Bounds as Started;
 
 use super::item::Item;
 use super::{Mail, Pool, Pooled, Sent};
+use crate::bounds::Bounds;
 use crate::clock;
 use crate::connector::Connector;
 use crate::error::Error;
-use crate::guard::{Guard, Tokens};
+use crate::guard::Guard;
 use crate::receipt::Receipt;
 use crate::transaction::Settings;
 
@@ -51,7 +52,7 @@ fn open<'a, 'm>(desk: &'a Mutex<Desk<'m>>) -> MutexGuard<'a, Desk<'m>> {
 }
 
 impl<'m> Lane<'m> {
-    pub(super) fn new<C>(pool: Pool<C>, bounds: Bounds, tokens: Tokens) -> Self
+    pub(super) fn new<C>(pool: Pool<C>, bounds: Bounds<'static>, started: Started) -> Self
     where
         C: Connector + 'm,
     {
@@ -62,7 +63,7 @@ impl<'m> Lane<'m> {
             sent: None,
         }));
         Self {
-            run: Box::pin(run(pool, bounds, tokens, Arc::clone(&desk))),
+            run: Box::pin(run(pool, bounds, started, Arc::clone(&desk))),
             desk,
         }
     }
@@ -88,14 +89,14 @@ impl Stream for Lane<'_> {
 /// Sends what lies on the desk, until nothing does.
 async fn run<C: Connector>(
     pool: Pool<C>,
-    bounds: Bounds,
-    tokens: Tokens,
+    bounds: Bounds<'static>,
+    started: Started,
     desk: Arc<Mutex<Desk<'_>>>,
 ) {
     let mut carrier = Carrier {
         pool,
-        guard: Guard::new(tokens),
-        bounds,
+        guard: bounds.guard(),
+        bounds: started,
         lease: None,
         turn: 0,
         next: VecDeque::new(),
@@ -118,10 +119,10 @@ async fn run<C: Connector>(
 }
 
 /// Who has the connection.
-struct Carrier<'m, C: Connector> {
+struct Carrier<'g, 'm, C: Connector> {
     pool: Pool<C>,
-    guard: Guard,
-    bounds: Bounds,
+    guard: Guard<'g>,
+    bounds: Started,
     lease: Option<Pooled<C>>,
     /// How many messages have gone over it since it was lent.
     turn: u32,
@@ -129,7 +130,7 @@ struct Carrier<'m, C: Connector> {
     back: Vec<Item<'m>>,
 }
 
-impl<'m, C: Connector> Carrier<'m, C> {
+impl<'m, C: Connector> Carrier<'_, 'm, C> {
     fn report(&mut self, sent: Sent, desk: &mut Desk<'m>) {
         desk.sent = Some(sent);
         desk.window = self.lease.as_ref().map_or(2, Pooled::window);

@@ -150,7 +150,7 @@ impl<C: Connector> Pool<C> {
     /// Waits for a slot, and for a connection where none is at rest or `reuse` is not wanted.
     pub(crate) async fn lease(
         &self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         bounds: Bounds,
         reuse: bool,
     ) -> Result<Pooled<C>, Error> {
@@ -192,7 +192,7 @@ impl<C: Connector> Pool<C> {
 }
 
 impl<C: Connector> Pooled<C> {
-    async fn dial(&mut self, guard: &mut Guard, bounds: Bounds) -> Result<(), Error> {
+    async fn dial(&mut self, guard: &mut Guard<'_>, bounds: Bounds) -> Result<(), Error> {
         let started = clock::now();
         let shared = &self.pool.shared;
         let mut order = shared.client.order();
@@ -225,7 +225,11 @@ impl<C: Connector> Pooled<C> {
     }
 
     /// A new connection in the place of one that had come to its end.
-    pub(crate) async fn renew(&mut self, guard: &mut Guard, bounds: Bounds) -> Result<(), Error> {
+    pub(crate) async fn renew(
+        &mut self,
+        guard: &mut Guard<'_>,
+        bounds: Bounds,
+    ) -> Result<(), Error> {
         self.was_at_rest = false;
         self.connection = None;
         self.dial(guard, bounds).await
@@ -234,7 +238,7 @@ impl<C: Connector> Pooled<C> {
     /// One transaction as the pool's client makes it.
     pub(crate) async fn run(
         &mut self,
-        guard: &mut Guard,
+        guard: &mut Guard<'_>,
         envelope: &Envelope,
         message: &mut Message<'_>,
         bounds: Bounds,

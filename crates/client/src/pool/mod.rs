@@ -26,7 +26,6 @@ use crate::connection::Connection;
 use crate::connector::Connector;
 use crate::endpoint::Endpoint;
 use crate::error::{Context, Error};
-use crate::guard::Guard;
 use crate::message::Message;
 use crate::receipt::Receipt;
 use crate::step::{Due, step};
@@ -274,15 +273,15 @@ impl<C: Connector> Pool<C> {
     /// # Cancel safety
     /// Dropping the future frees its place in the queue or closes its connection. What became of
     /// the message is not known then; cancel with a token to be told.
-    pub async fn send<'m>(
+    pub async fn send<'m, 't>(
         &self,
         envelope: &Envelope,
         message: impl Into<Message<'m>>,
-        bounds: impl Into<Bounds>,
+        bounds: impl Into<Bounds<'t>>,
     ) -> Result<Receipt, Error> {
         let started = clock::now();
-        let (bounds, tokens) = bounds.into().start();
-        let mut guard = Guard::new(tokens);
+        let asked = bounds.into();
+        let (bounds, mut guard) = asked.start();
         let mut message = message.into();
         let mut lease = self.lease(&mut guard, bounds, true).await?;
         let mut result = lease.run(&mut guard, envelope, &mut message, bounds).await;
@@ -303,9 +302,10 @@ impl<C: Connector> Pool<C> {
     ///
     /// # Cancel safety
     /// Dropping the future frees its place in the queue, or the connection that it was opening.
-    pub async fn checkout(&self, bounds: impl Into<Bounds>) -> Result<Pooled<C>, Error> {
-        let (bounds, tokens) = bounds.into().start();
-        self.lease(&mut Guard::new(tokens), bounds, true).await
+    pub async fn checkout<'t>(&self, bounds: impl Into<Bounds<'t>>) -> Result<Pooled<C>, Error> {
+        let asked = bounds.into();
+        let (bounds, mut guard) = asked.start();
+        self.lease(&mut guard, bounds, true).await
     }
 
     /// Opens connections until `count` are at rest, or as many as there are free slots for, all at
@@ -318,12 +318,17 @@ impl<C: Connector> Pool<C> {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connections that it was opening.
-    pub async fn warm(&self, count: usize, bounds: impl Into<Bounds>) -> Result<usize, Error> {
-        let (bounds, tokens) = bounds.into().start();
+    pub async fn warm<'t>(
+        &self,
+        count: usize,
+        bounds: impl Into<Bounds<'t>>,
+    ) -> Result<usize, Error> {
+        let asked = bounds.into();
+        let (bounds, _) = asked.start();
         let idle = self.idle();
         let most = self.size().saturating_sub(idle + self.in_use());
         let opened = join_all((idle..count).take(most).map(|_| {
-            let mut guard = Guard::new(tokens.clone());
+            let mut guard = asked.guard();
             async move { self.lease(&mut guard, bounds, false).await }
         }))
         .await;
@@ -348,9 +353,9 @@ impl<C: Connector> Pool<C> {
     ///
     /// # Cancel safety
     /// Dropping the future closes what it was saying QUIT on. The pool is shut down all the same.
-    pub async fn shutdown(&self, bounds: impl Into<Bounds>) -> usize {
-        let (bounds, tokens) = bounds.into().start();
-        let mut guard = Guard::new(tokens.clone());
+    pub async fn shutdown<'t>(&self, bounds: impl Into<Bounds<'t>>) -> usize {
+        let asked = bounds.into();
+        let (bounds, mut guard) = asked.start();
         self.shared.slots.close();
         let timeouts = self.shared.client.timeouts();
         let due = Due::of(timeouts.of(Phase::Checkout), bounds, clock::now());
@@ -358,7 +363,7 @@ impl<C: Connector> Pool<C> {
         let in_use = self.in_use();
         let idle = std::mem::take(&mut self.shared.state().idle);
         join_all(idle.into_iter().map(|mut parked| {
-            let mut guard = Guard::new(tokens.clone());
+            let mut guard = asked.guard();
             async move { parked.connection.say_quit(&mut guard, bounds).await }
         }))
         .await;

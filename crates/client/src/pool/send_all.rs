@@ -10,7 +10,6 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::stream::{FuturesUnordered, Stream, StreamExt, StreamFuture};
 use proto::{Bounds as Started, Envelope};
-use tokio_util::sync::CancellationToken;
 
 use super::Pool;
 use super::item::Item;
@@ -19,7 +18,6 @@ use crate::bounds::Bounds;
 use crate::clock;
 use crate::connector::Connector;
 use crate::error::Error;
-use crate::guard::Tokens;
 use crate::message::Message;
 use crate::receipt::Receipt;
 
@@ -73,8 +71,8 @@ pub struct SendAll<'m, C: Connector, I> {
     /// Taken, and given back by a lane: at most one of each.
     again: VecDeque<Item<'m>>,
     connections: usize,
-    bounds: Bounds,
-    started: Option<(Started, Tokens)>,
+    bounds: Bounds<'static>,
+    started: Option<Started>,
     lanes: FuturesUnordered<StreamFuture<Lane<'m>>>,
 }
 
@@ -131,10 +129,10 @@ impl<C: Connector> Pool<C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn send_all<'m, M>(
+    pub fn send_all<'m, 't, M>(
         &self,
         mails: M,
-        bounds: impl Into<Bounds>,
+        bounds: impl Into<Bounds<'t>>,
     ) -> SendAll<'m, C, M::IntoIter>
     where
         M: IntoIterator<Item = Mail<'m>>,
@@ -146,7 +144,7 @@ impl<C: Connector> Pool<C> {
             taken: 0,
             again: VecDeque::new(),
             connections: self.size(),
-            bounds: bounds.into(),
+            bounds: bounds.into().into_owned(),
             started: None,
             lanes: FuturesUnordered::new(),
         }
@@ -185,11 +183,9 @@ where
         if let Some(item) = self.again.pop_front() {
             return Some(item);
         }
-        let (bounds, tokens) = self.started.as_ref()?;
-        let over = tokens.iter().any(CancellationToken::is_cancelled)
-            || bounds
-                .deadline
-                .is_some_and(|deadline| deadline <= clock::now());
+        let deadline = self.started?.deadline;
+        let over = self.bounds.tokens().are_cancelled()
+            || deadline.is_some_and(|deadline| deadline <= clock::now());
         let mail = if over { None } else { self.mails.next() }?;
         self.taken += 1;
         Some(Item::new(self.taken - 1, mail))
@@ -222,13 +218,9 @@ where
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Sent>> {
         let this = self.get_mut();
-        if this.started.is_none() {
-            this.started = Some(std::mem::take(&mut this.bounds).start());
-        }
-        while this.lanes.len() < this.connections
-            && let Some((bounds, tokens)) = &this.started
-        {
-            let lane = Lane::new(this.pool.clone(), *bounds, tokens.clone());
+        let started = *this.started.get_or_insert_with(|| this.bounds.start().0);
+        while this.lanes.len() < this.connections {
+            let lane = Lane::new(this.pool.clone(), this.bounds.clone(), started);
             if !this.go_on(lane) {
                 break;
             }

@@ -35,7 +35,7 @@ impl Session {
         self.check_idle(Phase::Mail)?;
         let transaction = self.prepare(envelope, options)?;
         self.bounds = bounds;
-        self.job = Job::Transaction(Box::new(transaction));
+        self.job = Job::Transaction(transaction);
         if self.reset_due {
             self.say("RSET\r\n", Command::Rset, now);
         }
@@ -110,7 +110,7 @@ impl Session {
         &mut self,
         envelope: &Envelope,
         options: TransactionOptions,
-    ) -> Result<Transaction, Box<Failure>> {
+    ) -> Result<Box<Transaction>, Box<Failure>> {
         self.check_supported(envelope, options).map_err(|what| {
             Box::new(Failure::new(
                 Phase::Mail,
@@ -120,7 +120,7 @@ impl Session {
         })?;
         self.transactions = self.transactions.saturating_add(1);
         let mail = self.mail_line(envelope, options);
-        let mut transaction = Transaction::new(envelope, options, mail);
+        let mut transaction = Box::new(Transaction::new(envelope, options, mail));
         transaction.lmtp = self.config.protocol == Protocol::Lmtp;
         if self.extensions.chunking() {
             transaction.chunked = match (options.chunking, options.body) {

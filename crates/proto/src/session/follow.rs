@@ -47,7 +47,7 @@ impl Session {
         if !Self::has_room(under_way, ahead, self.config.limits.ahead_octets) {
             return Err(Self::not_now());
         }
-        let next = Box::new(self.prepare(envelope, options)?);
+        let next = self.prepare(envelope, options)?;
         if matches!(self.job, Job::None) {
             self.job = Job::Transaction(next);
             if self.reset_due {

@@ -310,10 +310,11 @@ impl Session {
         if self.result.is_some() {
             return None;
         }
-        match &self.lingering {
-            Some(lingering) => Some(lingering.until),
-            None => Some(self.due()?.at),
+        if let Some(lingering) = &self.lingering {
+            return Some(lingering.until);
         }
+        let phase = self.armed.as_ref()?.at();
+        Some(self.overall().map_or(phase, |call| phase.min(call.at)))
     }
 
     fn due(&self) -> Option<Due> {
@@ -322,13 +323,17 @@ impl Session {
             at: armed.at(),
             limit: Limit::Phase(armed.limit),
         };
-        let Some(deadline) = self.bounds.deadline else {
-            return Some(phase);
-        };
+        Some(self.overall().map_or(phase, |call| phase.earlier(call)))
+    }
+
+    /// What the call's own bounds allow now.
+    #[inline]
+    fn overall(&self) -> Option<Due> {
+        let deadline = self.bounds.deadline?;
         let has_reserve = !self.bounds.reserve.is_zero()
             && matches!(self.job, Job::Hello | Job::Auth(_) | Job::Transaction(_))
             && self.outcome() == Outcome::NotAccepted;
-        let overall = match has_reserve {
+        Some(match has_reserve {
             true => Due {
                 at: self.bounds.before_commit().unwrap_or(deadline),
                 limit: Limit::Reserve(self.bounds.reserve),
@@ -337,8 +342,7 @@ impl Session {
                 at: deadline,
                 limit: Limit::Deadline,
             },
-        };
-        Some(phase.earlier(overall))
+        })
     }
 
     /// Takes in octets that were read, all of them.

@@ -145,7 +145,7 @@ fn each_phase_that_occurred_has_its_time_and_no_other_has_one() {
     }
     timings.add(Phase::Ehlo, second);
     timings.add(Phase::Connect, Duration::ZERO);
-    let mut all = timings;
+    let mut all = *timings;
     all.merge(&timings);
     let shown: Vec<(Phase, u64)> = all
         .iter()
