@@ -41,8 +41,9 @@ impl FromStr for Extra {
             None => (place, 0),
         };
         let plain = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
-        if name.is_empty() || !name.bytes().all(plain) || name == "main" || name == "control" {
-            let why = "a name is of letters, digits and -, and neither main nor control";
+        if name.is_empty() || !name.bytes().all(plain) || ["main", "control", "dns"].contains(&name)
+        {
+            let why = "a name is of letters, digits and -, and neither main nor control nor dns";
             return Err(format!("{name:?}: {why}"));
         }
         let (plan, implicit_tls) = match Behaviour::find(what.trim()) {

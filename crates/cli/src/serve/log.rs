@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use simnet::Entry;
+use simnet::dns::Server;
 use tokio::net::TcpListener;
 
 use super::Arguments;
@@ -12,16 +13,18 @@ pub(super) fn ready(
     arguments: &Arguments,
     listeners: &[Listener],
     control: Option<&(TcpListener, String)>,
+    dns: Option<&Server>,
 ) {
     let Some(main) = listeners.first() else {
         return;
     };
+    let dns = dns.map(|server| server.local_addr().to_string());
     if arguments.json {
         let each: Vec<Value> = listeners.iter().map(describe).collect();
         let plan = main.loopback.double().plan().one_line();
         println!(
             "{}",
-            json!({"event": "ready", "address": main.address(), "plan": plan, "listeners": each, "control": control.map(|(_, url)| url)})
+            json!({"event": "ready", "address": main.address(), "plan": plan, "listeners": each, "control": control.map(|(_, url)| url), "dns": dns})
         );
         return;
     }
@@ -31,6 +34,9 @@ pub(super) fn ready(
     }
     if let Some((_, url)) = control {
         line.push_str(&format!(" control={url}"));
+    }
+    if let Some(dns) = dns {
+        line.push_str(&format!(" dns={dns}"));
     }
     println!("{line}");
 }

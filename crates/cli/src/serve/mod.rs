@@ -2,6 +2,7 @@
 
 mod control;
 mod coverage;
+mod dns;
 mod listeners;
 mod log;
 mod mailbox;
@@ -49,6 +50,17 @@ pub(crate) struct Arguments {
     /// A name, besides localhost, by which the control interface may be called
     #[arg(long, value_name = "NAME", requires = "control")]
     control_host: Vec<String>,
+    /// Be a name server, too, on this port of 127.0.0.1 over UDP and TCP, 0 for any free one: for MX
+    /// records, and for addresses of the hosts that they name, which are where the main port is
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
+    dns: Option<u16>,
+    /// What the name server says of a domain, `*` for every other one: DOMAIN=ANSWER, where ANSWER is
+    /// PREFERENCE:HOST with commas between several, null, none, nxdomain, servfail, never, alias:NAME or
+    /// many:NUMBER, with `after TIME ` before it if need be, as in
+    /// 'example.org=10:mx1.example.org,20:mx2.example.org'. May be given again. Without it mail for any
+    /// domain goes to the main port; with it other domains do not exist
+    #[arg(long, value_name = "RECORD", requires = "dns")]
+    mx: Vec<dns::Record>,
     /// Listen on this address instead of 127.0.0.1, 0.0.0.0 if none is named: others on the network
     /// may then send to it, whoever they are. The control interface stays where it is
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "0.0.0.0")]
@@ -245,11 +257,12 @@ async fn serve(arguments: &Arguments, plan: Plan) -> Result<u8, Stop> {
         return Err(Stop::new(exit::SYSTEM, "nothing is listened on"));
     };
     let double = main.loopback.double().clone();
+    let dns = dns::open(arguments, main).await?;
     let controlled = match arguments.control {
         Some(port) => Some(control::open(arguments, port).await?),
         None => None,
     };
-    log::ready(arguments, &listeners, controlled.as_ref());
+    log::ready(arguments, &listeners, controlled.as_ref(), dns.as_ref());
     warn(arguments);
     // It takes the main listener over; everything ends with it.
     let controlling =

@@ -1,4 +1,4 @@
-//! The double plays the DNS: MX look-ups that hang, fail, lie and never end.
+//! The double plays the DNS: MX look-ups that hang, fail, lie and never end, and where the hosts are.
 
 #[cfg(test)]
 mod tests;
@@ -7,6 +7,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::future::pending;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,30 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// Whether it names this host as an exchange of the domain.
+    fn names(&self, host: &str, domain: &str) -> bool {
+        match self {
+            Self::Mx(records) => records.iter().any(|(_, named)| canonical(named) == host),
+            Self::Many(count) => host
+                .strip_prefix("mx")
+                .and_then(|rest| rest.split_once('.'))
+                .is_some_and(|(number, of)| {
+                    let number = number.parse::<u16>();
+                    number.is_ok_and(|n| (1..=*count).contains(&n))
+                        && (domain == "*" || of == domain)
+                }),
+            Self::After(_, then) => then.names(host, domain),
+            _ => false,
+        }
+    }
+}
+
+/// A name as a zone has it.
+fn canonical(name: &str) -> String {
+    name.trim_end_matches('.').to_ascii_lowercase()
+}
+
 /// What came of a look-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
@@ -62,10 +87,11 @@ pub enum Found {
     ServFail,
 }
 
-/// What the DNS says, by domain. What is not in it does not exist. Clones share it.
+/// What the DNS says, by domain; `*` is every other one. What is not in it does not exist. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Zone {
     answers: Arc<BTreeMap<String, Answer>>,
+    addresses: Arc<[IpAddr]>,
 }
 
 impl Zone {
@@ -74,6 +100,46 @@ impl Zone {
         let answers = answers.into_iter();
         Self {
             answers: Arc::new(answers.map(|(d, answer)| (d.into(), answer)).collect()),
+            addresses: Arc::default(),
+        }
+    }
+
+    /// With its hosts at these addresses: those that MX records name, and domains without a record.
+    /// Default none.
+    #[must_use]
+    pub fn at(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.addresses = addresses.into_iter().collect();
+        self
+    }
+
+    /// What is said of this domain.
+    fn answer(&self, domain: &str) -> &Answer {
+        let other = || self.answers.get("*");
+        let answer = self.answers.get(domain).or_else(other);
+        answer.unwrap_or(&Answer::NoSuchDomain)
+    }
+
+    /// Looks the addresses of a name up.
+    ///
+    /// # Errors
+    /// What else is said of the name.
+    ///
+    /// # Cancel safety
+    /// Nothing is held.
+    pub async fn look_up_addresses(&self, name: &str) -> Result<Vec<IpAddr>, Found> {
+        let name = canonical(name);
+        let is_host = self
+            .answers
+            .iter()
+            .any(|(of, answer)| answer.names(&name, of));
+        if is_host && !self.answers.contains_key(&name) {
+            return Ok(self.addresses.to_vec());
+        }
+        match self.look_up(&name).await {
+            // A domain without an exchange is its own (RFC 5321 §5.1).
+            Found::Records(records) if is_host || records.is_empty() => Ok(self.addresses.to_vec()),
+            Found::Records(_) => Ok(Vec::new()),
+            other => Err(other),
         }
     }
 
@@ -82,8 +148,8 @@ impl Zone {
     /// # Cancel safety
     /// Nothing is held.
     pub async fn look_up(&self, domain: &str) -> Found {
-        let domain = domain.trim_end_matches('.').to_ascii_lowercase();
-        let mut answer = self.answers.get(&domain).unwrap_or(&Answer::NoSuchDomain);
+        let domain = canonical(domain);
+        let mut answer = self.answer(&domain);
         loop {
             return match answer {
                 Answer::After(delay, then) => {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::wire::Query;
+use super::wire::{Asks, Query};
 use super::{Answer, Found, Zone};
 
 /// A query for the MX records of `a.example`.
@@ -9,7 +9,7 @@ const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\x07example\0\0\x0f\
 #[test]
 fn a_query_is_answered_with_its_id_its_question_and_the_records() {
     let query = Query::parse(QUERY).unwrap();
-    assert_eq!((&*query.name, query.mx), ("a.example", true));
+    assert_eq!((&*query.name, query.asks), ("a.example", Asks::Mx));
     let found = Found::Records(vec![(10, "mx.example".to_owned())]);
     let answer = query.answer(&found, 512);
     let (head, record) = answer.split_at(QUERY.len());
@@ -58,6 +58,50 @@ async fn a_zone_says_what_it_was_told_to_and_nothing_of_other_domains() {
     let begun = tokio::time::Instant::now();
     assert_eq!(zone.look_up("b.example").await, Found::ServFail);
     assert_eq!(begun.elapsed(), Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn hosts_that_records_name_and_domains_without_a_record_have_addresses() {
+    let here: Vec<std::net::IpAddr> = vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()];
+    let zone = Zone::new([
+        ("a.example", Answer::mx([(10, "MX.a.example.")])),
+        ("b.example", Answer::Many(2)),
+        ("c.example", Answer::NoRecords),
+        ("d.example", Answer::Alias("c.example".to_owned())),
+        ("e.example", Answer::mx([(10, "f.example")])),
+        ("f.example", Answer::ServFail),
+        ("*", Answer::NoSuchDomain),
+    ])
+    .at(here.clone());
+    for (name, addresses) in [
+        ("mx.A.example", Ok(here.clone())),
+        // Its exchange is to be used and nothing else.
+        ("a.example", Ok(Vec::new())),
+        ("mx2.b.example", Ok(here.clone())),
+        ("mx3.b.example", Err(Found::NoSuchDomain)),
+        ("c.example", Ok(here.clone())),
+        ("d.example", Err(Found::Alias("c.example".to_owned()))),
+        // What is said of a host itself is what counts.
+        ("f.example", Err(Found::ServFail)),
+        ("g.example", Err(Found::NoSuchDomain)),
+    ] {
+        assert_eq!(zone.look_up_addresses(name).await, addresses, "{name}");
+    }
+    let mut asked = QUERY.to_vec();
+    for (kind, record) in [
+        (1, &b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\x7f\0\0\x01"[..]),
+        (
+            28,
+            b"\xc0\x0c\0\x1c\0\x01\0\0\0\x3c\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01",
+        ),
+        (16, b""),
+    ] {
+        let place = asked.len() - 3;
+        asked[place] = kind;
+        let query = Query::parse(&asked).unwrap();
+        let answer = query.answer_addresses(&here, 512);
+        assert_eq!(&answer[asked.len()..], record, "{kind}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
-//! As much of the DNS's messages as a server of MX records needs (RFC 1035 §4).
+//! As much of the DNS's messages as a server of MX records and addresses needs (RFC 1035 §4).
+
+use std::net::IpAddr;
 
 use super::Found;
 
@@ -10,12 +12,27 @@ pub(super) struct Query<'a> {
     question: &'a [u8],
     /// The name asked for, with dots.
     pub(super) name: String,
-    /// MX records are asked for.
-    pub(super) mx: bool,
+    pub(super) asks: Asks,
 }
+
+/// Which records are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    Mx,
+    /// Addresses of one family.
+    V4,
+    V6,
+    /// Others, of which there are none.
+    Other,
+}
+
+/// A record's type and data.
+type Record = ([u8; 2], Vec<u8>);
 
 const HEADER: usize = 12;
 const MX: [u8; 2] = [0, 15];
+const A: [u8; 2] = [0, 1];
+const AAAA: [u8; 2] = [0, 28];
 const CNAME: [u8; 2] = [0, 5];
 const IN: [u8; 2] = [0, 1];
 /// The name at the beginning of the question (RFC 1035 §4.1.4).
@@ -45,26 +62,45 @@ impl<'a> Query<'a> {
             id,
             question: message.get(HEADER..at + 4)?,
             name: labels.join("."),
-            mx: kind == MX,
+            asks: match kind {
+                MX => Asks::Mx,
+                A => Asks::V4,
+                AAAA => Asks::V6,
+                _ => Asks::Other,
+            },
         })
     }
 
     /// The answer, cut to nothing but the mark of it if it is longer than `most`.
     pub(super) fn answer(&self, found: &Found, most: usize) -> Vec<u8> {
-        let (code, records): (u8, Vec<_>) = match found {
+        let (code, records): (u8, Vec<Record>) = match found {
             Found::Records(records) => (0, records.iter().map(mx).collect()),
             Found::Alias(name) => (0, vec![(CNAME, labels(name))]),
             Found::NoSuchDomain => (3, Vec::new()),
             Found::ServFail => (2, Vec::new()),
         };
-        let whole = self.message(code, &records, false);
+        self.whole_or_cut(code, &records, most)
+    }
+
+    /// The same with the addresses that are asked for.
+    pub(super) fn answer_addresses(&self, addresses: &[IpAddr], most: usize) -> Vec<u8> {
+        let records = addresses.iter().filter_map(|ip| match (ip, self.asks) {
+            (IpAddr::V4(ip), Asks::V4) => Some((A, ip.octets().to_vec())),
+            (IpAddr::V6(ip), Asks::V6) => Some((AAAA, ip.octets().to_vec())),
+            _ => None,
+        });
+        self.whole_or_cut(0, &records.collect::<Vec<_>>(), most)
+    }
+
+    fn whole_or_cut(&self, code: u8, records: &[Record], most: usize) -> Vec<u8> {
+        let whole = self.message(code, records, false);
         if whole.len() > most {
             return self.message(code, &[], true);
         }
         whole
     }
 
-    fn message(&self, code: u8, records: &[([u8; 2], Vec<u8>)], truncated: bool) -> Vec<u8> {
+    fn message(&self, code: u8, records: &[Record], truncated: bool) -> Vec<u8> {
         let count = u16::try_from(records.len()).unwrap_or(u16::MAX);
         let [high, low] = count.to_be_bytes();
         let mut message = self.id.to_vec();
@@ -85,8 +121,8 @@ impl<'a> Query<'a> {
     }
 }
 
-/// An MX record's type and data.
-fn mx((preference, host): &(u16, String)) -> ([u8; 2], Vec<u8>) {
+/// An MX record.
+fn mx((preference, host): &(u16, String)) -> Record {
     let mut data = preference.to_be_bytes().to_vec();
     data.extend(labels(host));
     (MX, data)

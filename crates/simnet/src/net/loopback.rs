@@ -140,6 +140,12 @@ impl Loopback {
         self.addresses.first().copied()
     }
 
+    /// Where it listens: every address, also those at which nobody answers.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
     /// The double.
     #[must_use]
     pub fn double(&self) -> &Double {
