@@ -1,4 +1,5 @@
 //! What `serve` tells at its end of the faults that clients were put through.
+#![cfg(unix)]
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -12,17 +13,17 @@ mod common;
 use std::fs;
 use std::io::Read;
 
-use common::{Server, run, said};
+use common::{Server, interrupt, run, said};
 use serde_json::{Value, json};
 
-/// A server that ends with its second message, after one that was refused and one whose reply was late:
-/// its exit code and everything that it said.
+/// A server that is interrupted behind two messages, after one that was refused and with one whose reply
+/// was late: its exit code and everything that it said.
 fn served(more: &[&str]) -> (i32, String) {
     let message = tempfile::NamedTempFile::new().unwrap();
     fs::write(message.path(), "Subject: x\r\n\r\nx\r\n").unwrap();
     let message = message.path().to_str().unwrap();
     let rules = ["mail[first 1]: reply 451 4.7.1 later"];
-    let mut server = Server::start(&rules, &[&["--messages", "2"], more].concat());
+    let mut server = Server::start(&rules, more);
     let address = server.address.split(' ').next().unwrap().to_owned();
     for (to, code) in [
         ("a@x.example", 23),
@@ -43,6 +44,7 @@ fn served(more: &[&str]) -> (i32, String) {
         let (ended, text) = said(&run(&arguments));
         assert_eq!(ended, code, "{text}");
     }
+    interrupt(&server.child);
     let code = server.child.wait().unwrap().code().unwrap();
     let mut text = String::new();
     for pipe in [

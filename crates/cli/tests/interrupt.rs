@@ -10,16 +10,10 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
-use common::{Server, postbound};
+use common::{Server, interrupt, postbound};
 use serde_json::Value;
-
-fn interrupt(child: &Child) {
-    let id = child.id().to_string();
-    let status = Command::new("kill").args(["-INT", &id]).status().unwrap();
-    assert!(status.success());
-}
 
 #[expect(clippy::disallowed_methods, reason = "programs run in real time")]
 fn pause() {

@@ -370,6 +370,11 @@ fn wrong_usage_is_answered_with_the_thing_the_place_and_the_remedy() {
             "would never strike: there is no proxy",
         ),
         (
+            plain(&["serve", "--rule", "rcpt[first 1]: hold"]),
+            64,
+            "nobody could let it go; give --control",
+        ),
+        (
             plain(&[
                 "serve",
                 "--port",

@@ -246,6 +246,7 @@ fn a_listener_that_can_not_be_is_refused_with_the_reason() {
         ("a=lost-replay", "a behaviour's name, or rules"),
         ("a=connect: after 1s", "the kernel answers"),
         ("a=resolve: hang", "its own name"),
+        ("a=rcpt: hold", "only the main listener's"),
     ] {
         let (code, text) = said(&run(&["serve", "--port", "0", "--listener", listener]));
         assert_ne!(code, 0, "{listener}");

@@ -156,6 +156,11 @@ pub(super) async fn open(arguments: &Arguments, plan: Plan) -> Result<Opened, St
     } in &arguments.listener
     {
         possible(plan)?;
+        if let Some(rule) = plan.rules.iter().find(|rule| rule.holds()) {
+            // The control interface has the main listener's rules.
+            let why = format!("{name}: `{rule}`: only the main listener's rules can be let go");
+            return Err(Stop::new(exit::USAGE, why));
+        }
         let implicit = implicit_tls.or(implicit);
         if all.iter().any(|listener| listener.name == *name) {
             let why = format!("two listeners are called {name}");

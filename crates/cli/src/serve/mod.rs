@@ -189,6 +189,10 @@ fn strikes(arguments: &Arguments, plan: &Plan) -> Result<(), Stop> {
         let missing = match rule {
             Rule::Tls(_) if !tls => "the double does no TLS; give --tls starttls or implicit",
             Rule::Proxy(_) if !arguments.proxy => "there is no proxy; give --proxy",
+            rule if rule.holds() && arguments.control.is_none() => {
+                let why = format!("`{rule}`: nobody could let it go; give --control");
+                return Err(Stop::new(exit::USAGE, why));
+            }
             _ => continue,
         };
         let why = format!("`{rule}` would never strike: {missing}");

@@ -27,6 +27,13 @@ pub(crate) fn said(output: &Output) -> (i32, String) {
     )
 }
 
+/// What Ctrl-C does.
+pub(crate) fn interrupt(child: &Child) {
+    let id = child.id().to_string();
+    let status = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(status.success());
+}
+
 /// A running `postbound serve` that is stopped at the end of the test, however it ends.
 pub(crate) struct Server {
     pub(crate) child: Child,

@@ -163,6 +163,17 @@ impl Rule {
         matches!(self.split().1, Self::Server { .. } | Self::Intake(_))
     }
 
+    /// Whether its replies are held until the test lets them go.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        match self.split().1 {
+            Self::Server { fault, .. } | Self::Intake(IntakeFault::Interrupt { fault, .. }) => {
+                fault.pace == Pace::Hold
+            }
+            _ => false,
+        }
+    }
+
     /// The rule under these conditions, in place of any that it had.
     #[must_use]
     pub fn when(self, when: When) -> Self {

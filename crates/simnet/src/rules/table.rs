@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::fits::{Occasion, misses, place};
 use super::gate::Gate;
-use crate::plan::{IntakeFault, Label, Pace, Plan, Rule, ServerFault, When};
+use crate::plan::{IntakeFault, Label, Plan, Rule, ServerFault, When};
 
 /// Pairs of paths that a greylisting rule remembers; whoever comes then is greylisted for good. A
 /// double is attacked by what it tests.
@@ -136,7 +136,7 @@ impl Rules {
             state.last += 1;
             added.push(Entry {
                 id: RuleId(state.last),
-                gate: holds(&rule).then(Gate::default),
+                gate: rule.holds().then(Gate::default),
                 rule,
                 strikes: 0,
                 seen: BTreeMap::new(),
@@ -258,16 +258,6 @@ pub(crate) struct Struck<F> {
     pub(crate) gate: Option<Gate>,
     /// What it counts as.
     pub(crate) label: Label,
-}
-
-/// Whether a rule's replies are held until the test lets them go.
-fn holds(rule: &Rule) -> bool {
-    match rule.split().1 {
-        Rule::Server { fault, .. } | Rule::Intake(IntakeFault::Interrupt { fault, .. }) => {
-            fault.pace == Pace::Hold
-        }
-        _ => false,
-    }
 }
 
 impl Drop for Entry {
