@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use postbound::Phase;
 use simnet::net::Backend;
-use simnet::plan::{IntakeFault, LinkFault, Pace, Rule, ServerFault, Strike, Then, TlsFault};
+use simnet::plan::{
+    Direction, IntakeFault, LinkFault, Pace, Rule, ServerFault, Strike, Then, TlsFault,
+};
 
 use crate::case::Case;
 use crate::differential::Agreement;
@@ -160,10 +162,21 @@ pub fn judge(case: &Case, mem: &Report, other: &Report, late: Duration) -> Agree
     )
 }
 
-/// Whether the server takes its time over a reply: it may still take the message when the client has
-/// gone.
+/// Whether the server takes its time over a reply, or the link over what the server is to hear: it may
+/// still take the message when the client has gone.
 fn answers_late(case: &Case) -> bool {
     any_fault(case, |fault| fault.pace != Pace::AtOnce)
+        || any_rule(case, |rule| match rule {
+            Rule::Link(LinkFault::At {
+                strike: Strike::Drip(_),
+                direction,
+                ..
+            }) => direction.covers(Direction::ToServer),
+            Rule::Link(LinkFault::Coalesce { direction, .. }) => {
+                direction.covers(Direction::ToServer)
+            }
+            _ => false,
+        })
 }
 
 /// How far a limit may be from what it meets for a machine's lateness to decide.

@@ -461,7 +461,7 @@ fn a_rule_that_would_be_weaker_than_it_says_is_refused_when_the_double_starts() 
         error.to_string()
     };
     for (rule, why) in [
-        ("link: coalesce 5ms", "the kernel can't hold octets back"),
+        ("link: latency 5ms", "the latency they have"),
         (
             "link: at octet 57 to-server shut",
             "the kernel takes what it has room for",
@@ -480,7 +480,11 @@ fn a_rule_that_would_be_weaker_than_it_says_is_refused_when_the_double_starts() 
         let text = refused(rule, error);
         assert!(text.contains(why), "{rule}: {text}");
     }
-    for rule in ["link: at octet 57 to-server reset", "link: split after 3"] {
+    for rule in [
+        "link: at octet 57 to-server reset",
+        "link: split after 3",
+        "link: coalesce 5ms",
+    ] {
         assert!(real(builder(rule).start()).is_ok(), "{rule}");
     }
     #[cfg(feature = "turmoil")]
@@ -511,6 +515,7 @@ fn a_rule_that_would_be_weaker_than_it_says_is_refused_when_the_double_starts() 
             "data-block: trickle 64 every 100ms",
             "link: fragment 1",
             "link: split after 3 5",
+            "link: coalesce 5ms",
             "link: at octet 57 to-client close",
         ] {
             assert!(builder(rule).turmoil("mx1").is_ok(), "{rule}");

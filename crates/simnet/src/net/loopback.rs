@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::shaped::Shaped;
+use super::shaped;
 use crate::plan::{ConnectFault, Family, LinkFault, Plan};
 use crate::server::{Abort, Double};
 
@@ -177,10 +177,9 @@ async fn accept(listener: TcpListener, double: Double, permits: Arc<Semaphore>) 
         let double = double.clone();
         connections.spawn(async move {
             let _ = stream.set_nodelay(true);
-            let shaped = Shaped::new(stream, double.plan(), true);
             tokio::select! {
                 biased;
-                () = double.serve(shaped) => {}
+                () = shaped::serve(&double, stream, true) => {}
                 () = tokio::time::sleep(LIFE) => {}
             }
             drop(permit);

@@ -101,8 +101,11 @@ pub(crate) fn can_be_host(plan: &Plan) -> Result<(), String> {
         let other = match rule {
             Rule::Resolve(_) | Rule::Connect { .. } => true,
             Rule::Link(fault) => {
-                use LinkFault::{At, Fragment, Split};
-                !matches!(fault, Fragment { .. } | Split { .. } | At { .. })
+                use LinkFault::{At, Coalesce, Fragment, Split};
+                !matches!(
+                    fault,
+                    Fragment { .. } | Split { .. } | Coalesce { .. } | At { .. }
+                )
             }
             _ => false,
         };
@@ -142,7 +145,6 @@ fn turmoil_cannot(rule: &Rule) -> Option<&'static str> {
         Rule::Intake(_) | Rule::Link(LinkFault::Window(_)) => {
             Some("its window counts writes, not octets")
         }
-        Rule::Link(LinkFault::Coalesce { .. }) => Some("it can't hold octets back by the clock"),
         Rule::Link(LinkFault::At {
             strike: Strike::Reset,
             ..
@@ -191,7 +193,6 @@ fn loopback_cannot(rule: &Rule) -> Option<&'static str> {
             _ => None,
         },
         Rule::Link(LinkFault::Latency(_)) => Some("real sockets have the latency they have"),
-        Rule::Link(LinkFault::Coalesce { .. }) => Some("the kernel can't hold octets back"),
         Rule::Link(LinkFault::At {
             strike: Strike::Shut,
             direction: Direction::ToServer,

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use turmoil::net::TcpListener;
 
-use super::shaped::Shaped;
+use super::shaped;
 use crate::ledger::Ledger;
 use crate::plan::{ConnectFault, LinkFault, Plan};
 use crate::server::{Abort, Double, share};
@@ -247,8 +247,7 @@ async fn listen(
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(double: &Double, stream: turmoil::net::TcpStream) {
-    let shaped = Shaped::new(Stream(stream), double.plan(), false);
-    double.serve(shaped).await;
+    shaped::serve(double, Stream(stream), false).await;
 }
 
 /// A connection in a simulation.

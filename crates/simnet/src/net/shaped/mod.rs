@@ -1,9 +1,10 @@
 //! A server's stream with faults of the link put on by the server itself, where the network
-//! underneath can't: small reads and writes, pieces, strikes at an octet, and a stop of everything.
+//! underneath can't: small reads and writes, pieces, octets that come together, strikes at an octet, and a stop of everything.
 
 mod side;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use std::io;
 use std::pin::Pin;
@@ -14,14 +15,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::plan::{Direction, LinkFault, Plan, Strike};
-use crate::server::Abort;
+use crate::server::{Abort, Double};
 use side::Side;
 
 /// Octets that a path holds, as in memory.
 const WINDOW: usize = 65_536;
 
+/// Serves one connection to its end, with all that the plan does to its link. `stops` says whether a
+/// blackhole is put on here, too.
+pub(super) async fn serve<S>(double: &Double, stream: S, stops: bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Abort,
+{
+    if together::is_asked_for(double.plan()) {
+        return together::serve(double, stream, stops).await;
+    }
+    double
+        .serve(Shaped::new(stream, double.plan(), stops))
+        .await;
+}
+
 #[derive(Debug)]
-pub(super) struct Shaped<S: Abort> {
+struct Shaped<S: Abort> {
     /// None behind a reset.
     stream: Option<S>,
     reading: Side,
@@ -34,7 +49,7 @@ pub(super) struct Shaped<S: Abort> {
 }
 
 impl<S: Abort> Shaped<S> {
-    pub(super) fn new(stream: S, plan: &Plan, stops: bool) -> Self {
+    fn new(stream: S, plan: &Plan, stops: bool) -> Self {
         let opened = Instant::now();
         let stop = plan.link_faults().find_map(|fault| match fault {
             LinkFault::Blackhole { after, heal, .. } if stops => {
@@ -51,6 +66,16 @@ impl<S: Abort> Shaped<S> {
             stop,
             sleep: None,
         }
+    }
+
+    /// The same, with nothing done to octets but to those that travel this way.
+    fn only(mut self, way: Direction) -> Self {
+        let healthy = Plan::healthy();
+        match way {
+            Direction::ToServer => self.writing = Side::new(&healthy, Direction::ToClient),
+            _ => self.reading = Side::new(&healthy, Direction::ToServer),
+        }
+        self
     }
 
     /// Waits while nothing may move.

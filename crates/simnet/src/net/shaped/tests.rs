@@ -79,6 +79,69 @@ fn pieces_are_writes_with_a_pause_between_them_and_reads_of_their_own() {
     });
 }
 
+#[test]
+fn octets_of_many_writes_come_together_whatever_the_server_does_meanwhile() {
+    for (then, ends) in [
+        ("stall", false),
+        ("close", true),
+        ("half-close", true),
+        ("reset", true),
+    ] {
+        let plan = format!(
+            "v1 | link: coalesce 100ms to-client | greeting: after 10ms | command#2: normal; {then}"
+        );
+        paused(async {
+            let (server, mut client) = duplex(4_096);
+            let begun = Instant::now();
+            let double = Double::new(plan.parse().unwrap());
+            let served = tokio::spawn(async move { serve(&double, server, true).await });
+            let mut buffer = [0; 4_096];
+            let greeting = client.read(&mut buffer).await.unwrap();
+            assert!(buffer.get(..greeting).unwrap().starts_with(b"220 "));
+            assert_eq!(begun.elapsed().as_millis(), 100);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let group = b"EHLO me\r\nNOOP\r\nNOOP\r\n";
+            client.write_all(group).await.unwrap();
+            let replies = client.read(&mut buffer).await.unwrap();
+            let replies = std::str::from_utf8(buffer.get(..replies).unwrap()).unwrap();
+            assert_eq!(replies.matches("2.0.0 ok").count(), 2, "{then}: {replies}");
+            assert_eq!(begun.elapsed().as_millis(), 200);
+            let end = tokio::select! {
+                end = client.read(&mut buffer) => Some(end.unwrap()),
+                () = tokio::time::sleep(Duration::from_secs(1)) => None,
+            };
+            assert_eq!(end, ends.then_some(0), "{then}");
+            drop(client);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(served.is_finished(), ends, "{then}");
+        });
+    }
+}
+
+#[test]
+fn what_the_client_says_comes_to_the_server_together_and_in_pieces_behind_that() {
+    paused(async {
+        let plan = "v1 | link: coalesce 100ms to-server | link: fragment 3";
+        let (server, mut client) = duplex(4_096);
+        let begun = Instant::now();
+        let double = Double::new(plan.parse().unwrap());
+        tokio::spawn(async move { serve(&double, server, true).await });
+        let mut buffer = [0; 4_096];
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"\r\n") {
+            let count = client.read(&mut buffer).await.unwrap();
+            heard.extend_from_slice(buffer.get(..count).unwrap());
+        }
+        for part in ["EH", "LO me\r", "\n"] {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            client.write_all(part.as_bytes()).await.unwrap();
+        }
+        client.read_exact(&mut buffer[..3]).await.unwrap();
+        assert_eq!(begun.elapsed().as_millis(), 100);
+        assert!(buffer.starts_with(b"250"));
+    });
+}
+
 /// What comes out at the other end within a second if "0123456789" is written in two parts, how it
 /// ends, and how long it took.
 async fn arrives(
