@@ -190,9 +190,11 @@ fn hostile_25_replies_in_any_segments_have_the_same_result() {
             assert_eq!(claim(&split), whole, "{octets}");
         }
         // Within a code, a CRLF, a text: at each octet of the dialogue.
-        for octet in 1..260 {
-            let split = format!("{plan} | link: split after {octet} to-client");
-            assert_eq!(claim(&split), whole, "{octet}");
+        for (octets, way) in [(260, "to-client"), (700, "to-server")] {
+            for octet in 1..octets {
+                let split = format!("{plan} | link: split after {octet} {way}");
+                assert_eq!(claim(&split), whole, "{octet} {way}");
+            }
         }
         // And several in one.
         for every in [5, 50, 500] {

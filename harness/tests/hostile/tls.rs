@@ -343,8 +343,12 @@ fn hostile_09_a_fatal_alert_behind_the_handshake_is_a_failure_of_tls_at_every_oc
 #[test]
 fn hostile_09_an_end_without_close_notify_is_told_apart_and_never_a_reply() {
     let why = |error: &Error| std::error::Error::source(error).map(ToString::to_string);
-    for security in [STARTTLS, IMPLICIT] {
-        let plan = " | data-termination: commit; half; close";
+    for (security, end) in [
+        (STARTTLS, "close"),
+        (IMPLICIT, "close"),
+        (IMPLICIT, "half-close"),
+    ] {
+        let plan = &format!(" | data-termination: commit; half; {end}");
         let clean = error(security, plan);
         assert_eq!(why(&clean), None);
         let cut = error(
@@ -356,7 +360,7 @@ fn hostile_09_an_end_without_close_notify_is_told_apart_and_never_a_reply() {
             assert_eq!(*error.kind(), FailureKind::Closed);
             assert_eq!(error.outcome(), Outcome::Ambiguous);
         }
-        let cut = " | tls-handshake: no-close-notify | mail: raw \"250\"; close";
+        let cut = &format!(" | tls-handshake: no-close-notify | mail: raw \"250\"; {end}");
         assert_eq!(run_one(security, cut).claim.outcome, Outcome::NotAccepted);
     }
 }

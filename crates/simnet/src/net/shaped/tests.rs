@@ -100,8 +100,9 @@ fn octets_of_many_writes_come_together_whatever_the_server_does_meanwhile() {
             assert!(buffer.get(..greeting).unwrap().starts_with(b"220 "));
             assert_eq!(begun.elapsed().as_millis(), 100);
             tokio::time::sleep(Duration::from_millis(5)).await;
-            let group = b"EHLO me\r\nNOOP\r\nNOOP\r\n";
-            client.write_all(group).await.unwrap();
+            client.write_all(b"EHLO me\r\n").await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            client.write_all(b"NOOP\r\nNOOP\r\n").await.unwrap();
             let replies = client.read(&mut buffer).await.unwrap();
             let replies = std::str::from_utf8(buffer.get(..replies).unwrap()).unwrap();
             assert_eq!(replies.matches("2.0.0 ok").count(), 2, "{then}: {replies}");
