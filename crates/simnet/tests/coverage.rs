@@ -68,10 +68,8 @@ fn every_rule_that_struck_is_counted_with_what_became_of_its_message() {
             ]
         );
         let reached = |phase| coverage.reached(phase);
-        assert_eq!(
-            [Phase::Connect, Phase::Mail, Phase::Auth].map(reached),
-            [2, 3, 0]
-        );
+        let phases = [Phase::Connect, Phase::Mail, Phase::DataBlock, Phase::Auth];
+        assert_eq!(phases.map(reached), [2, 3, 1, 0]);
         assert_eq!(coverage.messages(), 1);
 
         let goals = goals(["rcpt:reply", "mail:reply-5yz", "auth", "greeting:delay"]);

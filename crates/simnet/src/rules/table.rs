@@ -1,87 +1,15 @@
 //! The table of rules with their counts.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::due::{Memory, late};
+use super::facts::{RuleFacts, RuleId};
 use super::fits::{Occasion, misses, place};
 use super::gate::Gate;
-use crate::plan::{IntakeFault, Label, Plan, Rule, ServerFault, When};
-
-/// Pairs of paths that a greylisting rule remembers; whoever comes then is greylisted for good. A
-/// double is attacked by what it tests.
-const PAIRS: usize = 4_096;
-
-/// Tells a rule of a running double from the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RuleId(u64);
-
-impl RuleId {
-    /// The rule with this number, as [`RuleId::get`] gave it.
-    #[must_use]
-    pub const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// Its number.
-    #[must_use]
-    pub const fn get(self) -> u64 {
-        self.0
-    }
-}
-
-impl fmt::Display for RuleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// What is known of a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RuleFacts {
-    /// Which it is.
-    pub id: RuleId,
-    /// The rule as text.
-    pub rule: String,
-    /// Its name, if it has one.
-    pub name: Option<String>,
-    /// How often it struck.
-    pub strikes: u32,
-    /// How often it has to (its `times`), if that was said.
-    pub expected: Option<u32>,
-    /// Whether it holds its replies until they are let go.
-    pub holds: bool,
-    /// The connections whose replies it holds, in the order of their arrival.
-    pub waiting: Vec<u32>,
-    /// The occasion that came nearest without being struck, and by what it missed. Only kept for
-    /// rules with an expectation.
-    pub nearest: Option<String>,
-}
-
-impl RuleFacts {
-    /// Whether it struck less often than it has to.
-    #[must_use]
-    pub fn is_unmet(&self) -> bool {
-        self.expected.is_some_and(|times| self.strikes < times)
-    }
-}
-
-impl fmt::Display for RuleFacts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` struck {} times", self.rule, self.strikes)?;
-        if let Some(expected) = self.expected {
-            write!(f, ", expected {expected}")?;
-        }
-        match &self.nearest {
-            Some(nearest) if self.is_unmet() => write!(f, "; nearest: {nearest}"),
-            _ => Ok(()),
-        }
-    }
-}
+use crate::plan::{IntakeFault, Label, Plan, Rule, ServerFault};
 
 /// The rules of a running double. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -102,10 +30,7 @@ struct Entry {
     /// Where its replies wait, if it holds them.
     gate: Option<Gate>,
     strikes: u32,
-    /// When a pair of paths was first seen.
-    seen: BTreeMap<(String, String), Instant>,
-    /// When the last occasions were, for a rate limit.
-    recent: VecDeque<Instant>,
+    memory: Memory,
     nearest: Option<(usize, String)>,
 }
 
@@ -135,12 +60,11 @@ impl Rules {
         for rule in rules {
             state.last += 1;
             added.push(Entry {
-                id: RuleId(state.last),
+                id: RuleId::new(state.last),
                 gate: rule.holds().then(Gate::default),
                 rule,
                 strikes: 0,
-                seen: BTreeMap::new(),
-                recent: VecDeque::new(),
+                memory: Memory::default(),
                 nearest: None,
             });
         }
@@ -299,8 +223,7 @@ impl Entry {
         {
             let strikes = self.strikes;
             misses.extend(late(when, strikes));
-            // What is counted over time has to see every occasion that fits.
-            misses.extend(early(when, occasion, &mut self.seen, &mut self.recent));
+            misses.extend(self.memory.early(when, occasion));
         }
         if misses.is_empty() {
             self.strikes = self.strikes.saturating_add(1);
@@ -317,61 +240,4 @@ impl Entry {
         }
         false
     }
-}
-
-/// It has struck as often as it may.
-fn late(when: &When, strikes: u32) -> Option<String> {
-    let most = [when.first, when.times].into_iter().flatten().min()?;
-    (strikes >= most).then(|| format!("it had struck {most} times"))
-}
-
-/// It is not due yet, or no longer, by the clock.
-fn early(
-    when: &When,
-    occasion: &Occasion<'_>,
-    seen: &mut BTreeMap<(String, String), Instant>,
-    recent: &mut VecDeque<Instant>,
-) -> Option<String> {
-    let now = Instant::now();
-    if let Some((count, per)) = when.over {
-        recent.push_back(now);
-        while recent
-            .front()
-            .is_some_and(|first| now.duration_since(*first) >= per)
-            || recent.len()
-                > usize::try_from(count)
-                    .unwrap_or(usize::MAX)
-                    .saturating_add(1)
-        {
-            recent.pop_front();
-        }
-        if recent.len() <= usize::try_from(count).unwrap_or(usize::MAX) {
-            return Some(format!("the rate was no more than {count}"));
-        }
-    }
-    if let Some(delay) = when.greylist {
-        let mut known = true;
-        // Before RCPT there is only the reverse-path to go by.
-        let nobody = [String::new()];
-        for to in if occasion.to.is_empty() {
-            &nobody
-        } else {
-            occasion.to
-        } {
-            let pair = (occasion.from.to_ascii_lowercase(), to.to_ascii_lowercase());
-            known &= match seen.get(&pair) {
-                Some(first) => now.duration_since(*first) >= delay,
-                None => {
-                    if seen.len() < PAIRS {
-                        seen.insert(pair, now);
-                    }
-                    false
-                }
-            };
-        }
-        if known {
-            return Some("the pair was no longer greylisted".to_owned());
-        }
-    }
-    None
 }

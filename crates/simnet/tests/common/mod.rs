@@ -1,17 +1,27 @@
 //! A runtime of each kind, and a client of a few lines.
 #![allow(dead_code, reason = "not every test needs all of it")]
 
+use std::time::Duration;
+
 use postbound_simnet::double::SmtpDouble;
 use postbound_simnet::net::mem::{Network, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+/// In virtual time. What would wait for ever fails at once: the clock goes to the only timer.
 pub(crate) fn paused<T>(future: impl Future<Output = T>) -> T {
+    let bounded = async {
+        tokio::select! {
+            biased;
+            output = future => output,
+            () = tokio::time::sleep(Duration::from_secs(31_536_000)) => panic!("it waits for ever"),
+        }
+    };
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap()
-        .block_on(future)
+        .block_on(bounded)
 }
 
 pub(crate) fn real<T>(future: impl Future<Output = T>) -> T {

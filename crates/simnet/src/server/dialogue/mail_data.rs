@@ -51,6 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         let most = self.double.script.size.saturating_add(1);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let mut data = MailData::new(most, self.double.keep_wire);
+        self.double.recorder.reach(Phase::DataBlock);
         let mut intake = self.intake();
         if let Some(next) = self.take_mail_data(&mut intake, &mut data).await? {
             return Ok(next);
