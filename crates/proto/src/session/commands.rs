@@ -324,8 +324,7 @@ impl Session {
                 (_, Some(place)) if let Some(next) = self.following.get_mut(place) => next,
                 _ => return,
             };
-            let under_way: usize = self.expected.iter().map(|e| e.octets).sum();
-            let room = self.expected.is_empty() || (pipelining && under_way < window);
+            let room = self.expected.is_empty() || (pipelining && self.expected.octets() < window);
             let ended = transaction.refusal.is_some() || transaction.given_up.is_some();
             if !room || ended || self.lingering.is_some() {
                 return;
@@ -440,7 +439,7 @@ impl Session {
     /// Lets the chunk that is prepared leave, if it may: the last one once every other is answered,
     /// any other where the window has room.
     pub(super) fn grant_chunk(&mut self, now: Instant) {
-        let under_way: usize = self.expected.iter().map(|e| e.octets).sum();
+        let under_way = self.expected.octets();
         let window = self.config.limits.pipeline_window.max(1);
         let pipelining = self.extensions.pipelining();
         let idle = self.expected.is_empty();
@@ -495,9 +494,7 @@ impl Session {
             transaction.outcome = Outcome::Ambiguous;
             let octets = mail_data.octets_taken();
             self.show(|| Line::MailData(octets), now);
-            if let Some(expected) = self.expected.front_mut() {
-                expected.phase = Phase::DataTermination;
-            }
+            self.expected.enter(Phase::DataTermination);
             self.arm(Phase::DataTermination, now);
             return;
         }

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod auth;
+mod awaited;
 mod chunks;
 mod clock;
 mod commands;
@@ -21,6 +22,7 @@ pub use line::{Line, Observer};
 pub use transaction::Acceptance;
 
 use auth::Authentication;
+use awaited::{Awaited, Expected};
 use clock::{Armed, Due};
 use out::Out;
 use transaction::Transaction;
@@ -97,7 +99,7 @@ pub struct Session {
     /// Octets of commands queued and taken since the connection opened.
     queued: u64,
     taken: u64,
-    expected: VecDeque<Expected>,
+    expected: Awaited,
     armed: Option<Armed>,
     timings: Timings,
     lingering: Option<Lingering>,
@@ -129,17 +131,6 @@ enum Job {
     Command,
     Reset,
     Quit,
-}
-
-/// A reply that is due.
-#[derive(Clone, Copy, Debug)]
-struct Expected {
-    command: Command,
-    phase: Phase,
-    /// Octets of the command, for the window.
-    octets: usize,
-    /// Where the command ends in the stream of commands: a reply before that is early.
-    end: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,7 +196,7 @@ impl Session {
             out_taken: 0,
             queued: 0,
             taken: 0,
-            expected: VecDeque::new(),
+            expected: Awaited::default(),
             armed: None,
             timings: Timings::default(),
             lingering: None,
@@ -525,7 +516,7 @@ impl Session {
         }
         if self.following.is_empty() {
             self.out = Out::default();
-            self.expected = VecDeque::new();
+            self.expected = Awaited::default();
             self.gathered = Vec::new();
         }
         core::mem::take(&mut self.timings)
@@ -555,7 +546,7 @@ impl Session {
     fn spend(&mut self, phase: Phase, kind: FailureKind, reply: Option<Reply>) {
         self.out = Out::default();
         self.out_taken = 0;
-        self.expected = VecDeque::new();
+        self.expected = Awaited::default();
         self.following = VecDeque::new();
         self.gathered = Vec::new();
         self.spent.get_or_insert_with(|| {
