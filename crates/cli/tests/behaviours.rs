@@ -93,7 +93,7 @@ fn what_is_wrong_is_said_with_its_place_and_what_there_is() {
             "the look-up of its own name",
         ),
         (
-            ["serve", "--behaviour", "replies-all-at-once"],
+            ["serve", "--behaviour", "dns-dead-family"],
             "loopback can't do",
         ),
     ] {
