@@ -8,6 +8,8 @@
 )]
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Duration;
 
 use postbound::{
@@ -548,4 +550,30 @@ fn g3_drop_safe_send_all_a_connection_with_a_transaction_begun_is_not_kept() {
         assert!(sent.await.is_ok());
         assert_eq!(network.connections(), 2);
     });
+}
+
+#[test]
+fn many_messages_are_polled_once_for_all_that_has_come_and_never_for_nothing() {
+    for connections in [1, 3] {
+        run::paused(async {
+            let network = Several::new(["v1 | data-termination: after 100ms".parse().unwrap()]);
+            let pool = pool(&network, connections);
+            pool.warm(connections, Bounds::none()).await.unwrap();
+            let mut all = pool.send_all((0..60).map(|n| mail(n, 1)), Bounds::none());
+            let (mut waits, mut accepted) = (0, 0);
+            loop {
+                let mut next = pin!(all.next());
+                let sent = poll_fn(|cx| {
+                    let sent = next.as_mut().poll(cx);
+                    waits += usize::from(sent.is_pending());
+                    sent
+                });
+                let Some(sent) = sent.await else { break };
+                accepted += usize::from(sent.result.is_ok());
+            }
+            assert_eq!(accepted, 60);
+            // For the replies to each group, for its own end, and for a beginning and an end.
+            assert!(waits <= 2 * 60 + 10, "{waits} waits");
+        });
+    }
 }

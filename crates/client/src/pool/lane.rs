@@ -52,12 +52,17 @@ fn open<'a, 'm>(desk: &'a Mutex<Desk<'m>>) -> MutexGuard<'a, Desk<'m>> {
 }
 
 impl<'m> Lane<'m> {
-    pub(super) fn new<C>(pool: Pool<C>, bounds: Bounds<'static>, started: Started) -> Self
+    pub(super) fn new<C>(
+        pool: Pool<C>,
+        bounds: Bounds<'static>,
+        started: Started,
+        first: Item<'m>,
+    ) -> Self
     where
         C: Connector + 'm,
     {
         let desk = Arc::new(Mutex::new(Desk {
-            next: VecDeque::new(),
+            next: VecDeque::from([first]),
             back: Vec::new(),
             window: 2,
             sent: None,

@@ -7,6 +7,7 @@
 mod circuit;
 mod item;
 mod lane;
+mod lanes;
 mod lease;
 mod send_all;
 

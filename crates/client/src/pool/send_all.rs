@@ -8,12 +8,13 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_util::stream::{FuturesUnordered, Stream, StreamExt, StreamFuture};
+use futures_util::stream::Stream;
 use proto::{Bounds as Started, Envelope};
 
 use super::Pool;
 use super::item::Item;
-use super::lane::Lane;
+use super::lane::{Desk, Lane};
+use super::lanes::Lanes;
 use crate::bounds::Bounds;
 use crate::clock;
 use crate::connector::Connector;
@@ -66,21 +67,26 @@ pub struct Sent {
 #[must_use = "nothing is sent before it is polled"]
 pub struct SendAll<'m, C: Connector, I> {
     pool: Pool<C>,
+    feed: Feed<'m, I>,
+    connections: usize,
+    lanes: Lanes<'m>,
+}
+
+/// The messages that no lane has, as long as the bounds are not over.
+struct Feed<'m, I> {
     mails: Fuse<I>,
     taken: usize,
     /// Taken, and given back by a lane: at most one of each.
     again: VecDeque<Item<'m>>,
-    connections: usize,
     bounds: Bounds<'static>,
     started: Option<Started>,
-    lanes: FuturesUnordered<StreamFuture<Lane<'m>>>,
 }
 
 impl<C: Connector, I> fmt::Debug for SendAll<'_, C, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendAll")
             .field("pool", &self.pool)
-            .field("taken", &self.taken)
+            .field("taken", &self.feed.taken)
             .finish_non_exhaustive()
     }
 }
@@ -140,13 +146,15 @@ impl<C: Connector> Pool<C> {
     {
         SendAll {
             pool: self.clone(),
-            mails: mails.into_iter().fuse(),
-            taken: 0,
-            again: VecDeque::new(),
+            feed: Feed {
+                mails: mails.into_iter().fuse(),
+                taken: 0,
+                again: VecDeque::new(),
+                bounds: bounds.into().into_owned(),
+                started: None,
+            },
             connections: self.size(),
-            bounds: bounds.into().into_owned(),
-            started: None,
-            lanes: FuturesUnordered::new(),
+            lanes: Lanes::default(),
         }
     }
 }
@@ -165,7 +173,7 @@ where
     /// How many messages it has taken so far.
     #[must_use]
     pub fn taken(&self) -> usize {
-        self.taken
+        self.feed.taken
     }
 
     /// The next result; `None` once there are no more.
@@ -178,7 +186,9 @@ where
     {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
+}
 
+impl<'m, I: Iterator<Item = Mail<'m>>> Feed<'m, I> {
     fn take(&mut self) -> Option<Item<'m>> {
         if let Some(item) = self.again.pop_front() {
             return Some(item);
@@ -191,21 +201,15 @@ where
         Some(Item::new(self.taken - 1, mail))
     }
 
-    /// Lets the lane send what it has and what leaves right behind it, if there is anything.
-    fn go_on(&mut self, lane: Lane<'m>) -> bool {
-        let mut desk = lane.desk();
+    /// Gives the lane its next message and what leaves right behind it. Whether it has any.
+    fn fill(&mut self, desk: &mut Desk<'m>) -> bool {
         self.again.extend(desk.back.drain(..));
         while desk.next.len() < desk.window
             && let Some(next) = self.take()
         {
             desk.next.push_back(next);
         }
-        let goes_on = !desk.next.is_empty();
-        drop(desk);
-        if goes_on {
-            self.lanes.push(lane.into_future());
-        }
-        goes_on
+        !desk.next.is_empty()
     }
 }
 
@@ -218,23 +222,26 @@ where
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Sent>> {
         let this = self.get_mut();
-        let started = *this.started.get_or_insert_with(|| this.bounds.start().0);
-        while this.lanes.len() < this.connections {
-            let lane = Lane::new(this.pool.clone(), this.bounds.clone(), started);
-            if !this.go_on(lane) {
-                break;
-            }
+        let Feed {
+            bounds, started, ..
+        } = &mut this.feed;
+        let started = *started.get_or_insert_with(|| bounds.start().0);
+        while this.lanes.len() < this.connections
+            && let Some(first) = this.feed.take()
+        {
+            let lane = Lane::new(this.pool.clone(), this.feed.bounds.clone(), started, first);
+            this.feed.fill(&mut lane.desk());
+            this.lanes.insert(lane);
         }
-        loop {
-            match ready!(this.lanes.poll_next_unpin(cx)) {
-                Some((Some(sent), lane)) => {
-                    this.go_on(lane);
-                    return Poll::Ready(Some(sent));
-                }
-                // It had nothing to send.
-                Some((None, _)) => {}
-                None => return Poll::Ready(None),
-            }
+        let Some((place, sent)) = ready!(this.lanes.poll_next(cx)) else {
+            return Poll::Ready(None);
+        };
+        let lane = this.lanes.get(place);
+        if lane.is_some_and(|lane| this.feed.fill(&mut lane.desk())) {
+            this.lanes.go_on(place);
+        } else {
+            this.lanes.remove(place);
         }
+        Poll::Ready(Some(sent))
     }
 }
