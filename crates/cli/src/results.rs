@@ -1,6 +1,6 @@
 //! Where the matrix's results go: a page, JSON and JUnit, and several files merged into one.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -62,13 +62,10 @@ impl Files {
 
 /// Whether it can be written, as far as one can tell beforehand.
 pub(crate) fn check(path: &Path) -> Result<(), Stop> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
     let writable = match path.exists() {
         true => OpenOptions::new().append(true).open(path).map(drop),
-        false => fs::read_dir(folder).map(drop),
+        // Nothing is left behind by a run that writes nothing.
+        false => File::create_new(path).and_then(|_| fs::remove_file(path)),
     };
     writable.map_err(|error| unwritable(path, &error))
 }

@@ -103,6 +103,18 @@ async fn a_reply_is_held_until_a_request_lets_it_go() {
     assert_eq!(second.last().unwrap(), "221");
     // It is open for good, until the rule is set anew.
     assert_eq!(one("d@example.org").await.last().unwrap(), "221");
+    // And nobody waits for it in vain.
+    let begun = Instant::now();
+    let rule = server.get(&format!("{rules}/final?wait=60s")).await;
+    assert_eq!(
+        (&rule["holds"], &rule["waiting"]),
+        (&json!(false), &json!([]))
+    );
+    assert!(begun.elapsed() < Duration::from_secs(40));
+    let again = server
+        .ask("POST", &format!("{rules}/final/release?wait=1s"), "")
+        .await;
+    assert_eq!(again.status, 400, "{}", again.body);
     assert_eq!(
         server
             .ask("DELETE", &format!("{rules}/final"), "")
@@ -127,6 +139,48 @@ async fn a_reply_is_held_until_a_request_lets_it_go() {
             .count(),
         3
     );
+}
+
+#[tokio::test]
+async fn a_rule_is_called_by_its_name_before_its_number() {
+    let server = start().await;
+    let rules = "/v1/namespaces/main/rules";
+    let body = json!({"rules": ["rcpt: reply 451 4.7.1 later", "mail[name 2]: stall"]}).to_string();
+    let set = server.ask("POST", rules, &body).await.json();
+    assert_eq!(
+        (&set["rules"][0]["id"], &set["rules"][1]["id"]),
+        (&json!(2), &json!(1))
+    );
+    server.ask("DELETE", &format!("{rules}/2"), "").await;
+    let left = server.get(rules).await;
+    assert_eq!(
+        left["rules"][0]["rule"], "rcpt: reply 451 4.7.1 later",
+        "{left}"
+    );
+}
+
+#[tokio::test]
+async fn who_waits_for_a_namespace_does_not_keep_it() {
+    let server = start().await;
+    let make = json!({"name": "one", "plan": "mail: hold"}).to_string();
+    let one = server.ask("POST", "/v1/namespaces", &make).await.json();
+    let one: std::net::SocketAddr = one["address"].as_str().unwrap().parse().unwrap();
+    let rules = server.get("/v1/namespaces/one/rules").await;
+    let id = &rules["rules"][0]["id"];
+    let waits = [
+        format!("/v1/namespaces/one/rules/{id}?wait=5s"),
+        "/v1/namespaces/one/messages?wait=2s".to_owned(),
+    ];
+    let [rule, messages] = waits.each_ref().map(|path| server.ask("GET", path, ""));
+    let deleted = async {
+        // Behind the requests that wait.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let deleted = server.ask("DELETE", "/v1/namespaces/one", "").await;
+        (deleted.status, TcpStream::connect(one).await.is_ok())
+    };
+    let (rule, messages, deleted) = tokio::join!(rule, messages, deleted);
+    assert_eq!(deleted, (204, false));
+    assert_eq!((rule.status, messages.status), (404, 200));
 }
 
 #[tokio::test]

@@ -102,6 +102,26 @@ fn misses(document: &Value, schema: &Value, value: &Value, at: &str) -> Vec<Stri
     found
 }
 
+#[test]
+fn the_page_has_words_for_each_event_that_the_document_knows() {
+    let document = document();
+    let page = include_str!("../src/page/page.js");
+    let words = page.split("const words = {").nth(1).unwrap();
+    let words = words.split("};").next().unwrap();
+    let known: BTreeSet<&str> = words
+        .lines()
+        .filter_map(|line| line.trim().split_once(": ("))
+        .map(|(event, _)| event.trim_matches('"'))
+        .collect();
+    let events = document
+        .pointer("/components/schemas/Event/properties/event/enum")
+        .unwrap()
+        .as_array()
+        .unwrap();
+    let events: BTreeSet<&str> = events.iter().map(|event| event.as_str().unwrap()).collect();
+    assert_eq!(known, events);
+}
+
 #[tokio::test]
 async fn coverage_is_in_xml_where_that_is_asked_for() {
     let server = start().await;

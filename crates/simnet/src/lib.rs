@@ -14,6 +14,7 @@ mod server;
 pub mod tls;
 mod tls_facts;
 mod trace;
+mod wait;
 
 pub use ledger::{Delivery, Finding, Ledger};
 pub use plan::{Plan, PlanError};

@@ -143,6 +143,36 @@ fn a_message_that_was_taken_and_never_acknowledged_is_counted_as_taken() {
 }
 
 #[test]
+fn mail_data_that_ends_before_the_octet_of_a_fault_was_not_struck() {
+    paused(async {
+        let double = SmtpDouble::in_memory();
+        double
+            .rule("data-block: interrupt after 100; reply 552 5.3.4 no")
+            .unwrap();
+        let short = [
+            "EHLO me",
+            "MAIL FROM:<a@x>",
+            "RCPT TO:<b@x>",
+            "DATA",
+            "hi\r\n.",
+        ];
+        double.converse(short).await;
+        let goals = goals(["data-block:interrupt"]);
+        assert_eq!(double.coverage().missed(&goals).count(), 1);
+        let long = format!("{}\r\n.", "hello ".repeat(30));
+        let long = [
+            "EHLO me",
+            "MAIL FROM:<a@x>",
+            "RCPT TO:<b@x>",
+            "DATA",
+            long.as_str(),
+        ];
+        double.converse(long).await;
+        assert_eq!(double.coverage().missed(&goals).count(), 0);
+    });
+}
+
+#[test]
 fn over_lmtp_each_recipient_has_a_fate_of_its_own() {
     paused(async {
         let double = SmtpDouble::builder()
@@ -274,6 +304,7 @@ fn what_is_no_goal_is_refused_with_what_is_expected() {
         ("rcpt:reply-6yz", "reply-4yz"),
         ("rcpt:continue", "silence"),
         ("rcpt:stall,dance", "half-then-close"),
+        ("link:at", "stall"),
         ("resolve:hang", "does not see"),
         ("connect", "does not see"),
         ("backoff:stall", "does not see"),

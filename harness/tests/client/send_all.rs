@@ -9,7 +9,10 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use postbound::{
@@ -25,6 +28,7 @@ use proptest::test_runner::TestError;
 use simnet::plan::vocabulary;
 use simnet::plan::{Rule, Say, Then};
 use simnet::{Double, Plan, Script};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, sleep};
 
 const fn ms(millis: u64) -> Duration {
@@ -524,7 +528,7 @@ fn a_message_from_a_reader_goes_the_same_way() {
         let mails = (0..4).map(|n| {
             let envelope = mail(n, 1).envelope().clone();
             let text = format!("Subject: {n}\r\n\r\nfrom a reader\r\n");
-            Mail::new(envelope, Message::reader(std::io::Cursor::new(text)))
+            Mail::new(envelope, Message::reader(io::Cursor::new(text)))
         });
         let mut all = pool.send_all(mails, Bounds::none());
         while let Some(sent) = all.next().await {
@@ -576,4 +580,60 @@ fn many_messages_are_polled_once_for_all_that_has_come_and_never_for_nothing() {
             assert!(waits <= 2 * 60 + 10, "{waits} waits");
         });
     }
+}
+
+/// What becomes of the next result if something of the caller's panics; `None` if it does.
+async fn caught<T>(next: impl Future<Output = T>) -> Option<T> {
+    let mut next = pin!(next);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| next.as_mut().poll(cx)));
+        polled.map_or(Poll::Ready(None), |polled| polled.map(Some))
+    })
+    .await
+}
+
+#[test]
+fn g1_bounded_send_all_g3_drop_safe_send_all_when_what_the_caller_gave_panics() {
+    run::paused(async {
+        // The messages' iterator, once the first is sent: the others go their way. The result that was
+        // to be handed out just then goes with the panic.
+        let network = Several::new([Plan::healthy()]);
+        let pool = pool(&network, 1);
+        let mails = (0..4).map(|n| match n {
+            2 => panic!("the third can't be had"),
+            n => mail(n, 1),
+        });
+        let mut results = pool.send_all(mails, Bounds::none());
+        let mut accepted = Vec::new();
+        let mut panics = 0;
+        loop {
+            match caught(results.next()).await {
+                Some(Some(sent)) => accepted.extend(sent.result.is_ok().then_some(sent.index)),
+                Some(None) => break,
+                None => panics += 1,
+            }
+        }
+        assert_eq!((accepted, panics), (vec![1, 2], 1));
+        assert_eq!(committed(&network).len(), 3);
+        drop(results);
+
+        // A message's reader: its connection is closed, and the pool has room for another.
+        struct Panics;
+        impl AsyncRead for Panics {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+                _: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                panic!("the reader has a bug")
+            }
+        }
+        let envelope = mail(7, 1).envelope().clone();
+        let bad = Mail::new(envelope, Message::reader(Panics));
+        let mut results = pool.send_all([bad], Bounds::none());
+        assert!(caught(results.next()).await.is_none());
+        assert!(caught(results.next()).await.unwrap().is_none());
+        let mut results = pool.send_all([mail(8, 1)], Bounds::none());
+        assert!(results.next().await.unwrap().result.is_ok());
+    });
 }

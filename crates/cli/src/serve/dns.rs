@@ -34,7 +34,25 @@ impl FromStr for Record {
             _ => name(domain)?,
         };
         let answer = read(answer)?;
+        if let Some(count) = many(&answer) {
+            // Type, class, time to live, length and preference, and a host of this domain.
+            let most = 65_000 / (domain.len() + 26);
+            if usize::from(count) > most {
+                return Err(format!(
+                    "{count} records of {domain:?} are longer than a message of the DNS; at most {most} fit"
+                ));
+            }
+        }
         Ok(Self { domain, answer })
+    }
+}
+
+/// How many records there are, if they are made up.
+fn many(answer: &Answer) -> Option<u16> {
+    match answer {
+        Answer::Many(count) => Some(*count),
+        Answer::After(_, then) => many(then),
+        _ => None,
     }
 }
 
@@ -165,6 +183,7 @@ mod tests {
             ("example.org=10:mx1,mx2", "PREFERENCE:HOST"),
             ("example.org=10:", "no name of a domain"),
             ("example.org=many:0", "from 1 to 65535"),
+            ("example.org=after 1s many:2000", "at most 1756 fit"),
             ("example.org=after soon null", "a time such as"),
             ("example.org=after 2s", "is no answer"),
         ] {

@@ -86,12 +86,7 @@ impl<'m> Lanes<'m> {
             calls: Arc::clone(&self.calls),
             place,
         }));
-        let taken = Some(Place { lane, waker });
-        match self.places.get_mut(place) {
-            Some(free) => *free = taken,
-            None => self.places.push(taken),
-        }
-        self.taken += 1;
+        self.put(place, Place { lane, waker });
         self.go_on(place);
     }
 
@@ -105,9 +100,23 @@ impl<'m> Lanes<'m> {
         self.calls.due().call(place);
     }
 
-    pub(super) fn remove(&mut self, place: usize) {
-        let taken = self.places.get_mut(place).and_then(Option::take);
-        self.taken -= usize::from(taken.is_some());
+    /// Drops this one.
+    pub(super) fn end(&mut self, place: usize) {
+        drop(self.remove(place));
+    }
+
+    fn remove(&mut self, place: usize) -> Option<Place<'m>> {
+        let taken = self.places.get_mut(place)?.take()?;
+        self.taken -= 1;
+        Some(taken)
+    }
+
+    fn put(&mut self, place: usize, lane: Place<'m>) {
+        match self.places.get_mut(place) {
+            Some(free) => *free = Some(lane),
+            None => self.places.push(Some(lane)),
+        }
+        self.taken += 1;
     }
 
     /// The next result of any of them, with its place; `None` once there are no more of them. Each that
@@ -123,14 +132,17 @@ impl<'m> Lanes<'m> {
             let Some(place) = self.calls.due().places.pop_front() else {
                 break;
             };
-            let Some(taken) = self.places.get_mut(place).and_then(Option::as_mut) else {
+            // Out of its place while it is polled: one that panics is gone, with its connection.
+            let Some(mut taken) = self.remove(place) else {
                 continue;
             };
             let mut cx = Context::from_waker(&taken.waker);
-            match Pin::new(&mut taken.lane).poll_next(&mut cx) {
-                Poll::Ready(Some(sent)) => return Poll::Ready(Some((place, sent))),
-                Poll::Ready(None) => self.remove(place),
-                Poll::Pending => {}
+            let polled = Pin::new(&mut taken.lane).poll_next(&mut cx);
+            if !matches!(polled, Poll::Ready(None)) {
+                self.put(place, taken);
+            }
+            if let Poll::Ready(Some(sent)) = polled {
+                return Poll::Ready(Some((place, sent)));
             }
         }
         if self.taken == 0 {

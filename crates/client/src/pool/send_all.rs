@@ -236,11 +236,11 @@ where
         let Some((place, sent)) = ready!(this.lanes.poll_next(cx)) else {
             return Poll::Ready(None);
         };
+        // First, for the case that the caller's iterator panics: a lane that has nothing to do ends.
+        this.lanes.go_on(place);
         let lane = this.lanes.get(place);
-        if lane.is_some_and(|lane| this.feed.fill(&mut lane.desk())) {
-            this.lanes.go_on(place);
-        } else {
-            this.lanes.remove(place);
+        if !lane.is_some_and(|lane| this.feed.fill(&mut lane.desk())) {
+            this.lanes.end(place);
         }
         Poll::Ready(Some(sent))
     }

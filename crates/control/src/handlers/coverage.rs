@@ -51,7 +51,10 @@ fn asked(asked: Asked, headers: &HeaderMap) -> Result<(Vec<Goal>, bool), Problem
     let accept = accept
         .and_then(|kinds| kinds.to_str().ok())
         .unwrap_or_default();
-    let (mut goals, mut xml) = (Vec::new(), accept.contains("/xml"));
+    // A browser takes XML, too, but not in the first place.
+    let wants =
+        accept.contains("/xml") && !["json", "html"].iter().any(|kind| accept.contains(kind));
+    let (mut goals, mut xml) = (Vec::new(), wants);
     for (name, value) in pairs {
         match (name.as_str(), value.as_str()) {
             ("goal", goal) => {

@@ -86,8 +86,9 @@ pub(crate) async fn messages(
     query: Asked,
 ) -> Answer {
     let (since, wait) = asked(query)?;
-    let space = control.space(&name)?;
-    let ledger = space.double().ledger();
+    // Whoever waits does not keep a namespace that is deleted meanwhile.
+    let double = control.space(&name)?.double().clone();
+    let ledger = double.ledger();
     let enough = since.since.saturating_add(since.count.unwrap_or(1));
     let deadline = Instant::now() + wait;
     ledger

@@ -20,18 +20,19 @@ fn describe(facts: &RuleFacts) -> Value {
         "strikes": facts.strikes,
         "expected": facts.expected,
         "unmet": facts.is_unmet(),
+        "holds": facts.holds,
         "waiting": facts.waiting,
         "nearest": facts.nearest,
     })
 }
 
-/// The rule with this number or this name.
+/// The rule with this name or, if none is called so, with this number.
 fn find(space: &Space, rule: &str) -> Result<RuleFacts, Problem> {
-    let mut facts = space.double().rules().facts().into_iter();
-    let found = match rule.parse() {
-        Ok(number) => facts.find(|facts| facts.id == RuleId::new(number)),
-        Err(_) => facts.find(|facts| facts.name.as_deref() == Some(rule)),
-    };
+    let facts = space.double().rules().facts();
+    let named = |facts: &&RuleFacts| facts.name.as_deref() == Some(rule);
+    let numbered = |facts: &&RuleFacts| facts.id.to_string() == rule;
+    let found = facts.iter().find(named);
+    let found = found.or_else(|| facts.iter().find(numbered)).cloned();
     found.ok_or_else(|| {
         let name = &space.name;
         Problem::missing(format!("there is no rule {rule:?} in {name:?}"))
@@ -61,12 +62,12 @@ pub(crate) async fn rule(
 ) -> Answer {
     let asked = asked(query)?;
     let wait = waits(asked.wait.as_deref())?;
-    let space = control.space(&name)?;
-    let id = find(&space, &rule)?.id;
+    let id = find(control.space(&name)?.as_ref(), &rule)?.id;
     let replies = asked.count.unwrap_or(1);
-    let rules = space.double().rules();
+    // Whoever waits does not keep a namespace that is deleted meanwhile.
+    let rules = control.space(&name)?.double().rules().clone();
     rules.waiting_within(id, replies, wait).await;
-    ok(&describe(&find(&space, &id.to_string())?))
+    ok(&describe(&find(control.space(&name)?.as_ref(), &rule)?))
 }
 
 /// Lets replies go that the rule holds: so many, or all of them and all that come.
@@ -76,17 +77,22 @@ pub(crate) async fn release(
     query: Asked,
 ) -> Answer {
     let asked = asked(query)?;
+    if asked.wait.is_some() {
+        return Err(Problem::bad("wait: it is for GET, which says who is held"));
+    }
     let space = control.space(&name)?;
     let facts = find(&space, &rule)?;
     let rules = space.double().rules();
     let released = match asked.count {
-        Some(count) => {
+        Some(count) if facts.holds => {
             let one = |_| rules.release_one(facts.id);
             Some((0..count).map_while(one).collect())
         }
+        Some(_) => None,
+        // Once more does no harm.
         None => rules.release(facts.id),
     };
-    let released = released.filter(|_| facts.holds).ok_or_else(|| {
+    let released = released.ok_or_else(|| {
         let why = format!("`{}` holds no reply", facts.rule);
         Problem::new(StatusCode::CONFLICT, why)
     })?;

@@ -36,6 +36,7 @@ const words = {
   held: () => "the reply is held",
   ended: (detail) => `the server: ${detail}`,
   gone: () => "the client closed",
+  "half-closed": () => "the server closes its side",
   tls: (detail) => `TLS: ${detail}`,
   tunnel: (detail) => `a tunnel by ${detail}`,
   finding: (detail) => `wrong: ${detail}`,

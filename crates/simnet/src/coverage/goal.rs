@@ -111,6 +111,10 @@ fn is_word(place: Place, word: &str) -> bool {
     if place == Place::Link && strikes.any(|strike| stands_for(word, strike)) {
         return true;
     }
+    // What is done at an octet is a word; that it is at one is none.
+    if place == Place::Link && word == "at" {
+        return false;
+    }
     // A certificate's name and what a proxy does stand behind a blank in a plan.
     let plain = word
         .bytes()

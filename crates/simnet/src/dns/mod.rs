@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 pub use udp::Server;
+use wire::Asks;
 
 /// What the DNS says about one domain's mail exchanges.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,14 @@ impl Answer {
                 }),
             Self::After(_, then) => then.names(host, domain),
             _ => false,
+        }
+    }
+
+    /// Whether it never comes.
+    fn hangs(&self) -> bool {
+        match self {
+            Self::After(_, then) => then.hangs(),
+            other => *other == Self::Hang,
         }
     }
 }
@@ -119,6 +128,20 @@ impl Zone {
         answer.unwrap_or(&Answer::NoSuchDomain)
     }
 
+    /// Whether an answer names it as an exchange.
+    fn is_host(&self, name: &str) -> bool {
+        let mut answers = self.answers.iter();
+        answers.any(|(of, answer)| answer.names(name, of))
+    }
+
+    /// Whether no answer ever comes, to a question for MX records or for addresses.
+    fn hangs(&self, name: &str, asks: Asks) -> bool {
+        let name = canonical(name);
+        let addressed =
+            asks != Asks::Mx && self.is_host(&name) && !self.answers.contains_key(&name);
+        asks != Asks::Other && !addressed && self.answer(&name).hangs()
+    }
+
     /// Looks the addresses of a name up.
     ///
     /// # Errors
@@ -128,10 +151,7 @@ impl Zone {
     /// Nothing is held.
     pub async fn look_up_addresses(&self, name: &str) -> Result<Vec<IpAddr>, Found> {
         let name = canonical(name);
-        let is_host = self
-            .answers
-            .iter()
-            .any(|(of, answer)| answer.names(&name, of));
+        let is_host = self.is_host(&name);
         if is_host && !self.answers.contains_key(&name) {
             return Ok(self.addresses.to_vec());
         }

@@ -40,6 +40,10 @@ fn octets_that_are_no_query_are_not_answered() {
         &QUERY[..20],
         &[0xff; 40],
         &QUERY[..QUERY.len() - 1],
+        // A response, of another server or our own; another opcode; another number of questions.
+        b"\x12\x34\x81\x80\0\x01\0\0\0\0\0\0\x01a\x07example\0\0\x0f\0\x01",
+        b"\x12\x34\x28\0\0\x01\0\0\0\0\0\0\x01a\x07example\0\0\x0f\0\x01",
+        b"\x12\x34\x01\0\0\x02\0\0\0\0\0\0\x01a\x07example\0\0\x0f\0\x01",
     ] {
         assert!(Query::parse(octets).is_none(), "{octets:?}");
     }
@@ -121,4 +125,34 @@ async fn on_loopback_a_long_answer_is_cut_over_udp_and_whole_over_tcp() {
     stream.write_u16(length).await.unwrap();
     stream.write_all(QUERY).await.unwrap();
     assert!(stream.read_u16().await.unwrap() > 2_000);
+}
+
+#[tokio::test]
+async fn what_is_never_answered_takes_no_place_from_what_is() {
+    let zone = Zone::new([
+        ("a.example", Answer::NoRecords),
+        ("v.example", Answer::Hang),
+    ]);
+    let server = super::Server::bind(zone).await.unwrap();
+    let client = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    client.connect(server.local_addr()).await.unwrap();
+    let unanswered = [&QUERY[..13], b"v", &QUERY[14..]].concat();
+    for _ in 0..1_100 {
+        client.send(&unanswered).await.unwrap();
+        // Otherwise the kernel drops some.
+        tokio::task::yield_now().await;
+    }
+    let mut answer = [0; 512];
+    let mut asked = 0;
+    // A datagram may be lost all the same.
+    let count = loop {
+        client.send(QUERY).await.unwrap();
+        asked += 1;
+        tokio::select! {
+            biased;
+            count = client.recv(&mut answer) => break count.unwrap(),
+            () = tokio::time::sleep(Duration::from_millis(200)) => assert!(asked < 50, "no answer"),
+        }
+    };
+    assert_eq!(answer[..4], *b"\x12\x34\x85\x80", "{count}");
 }

@@ -111,6 +111,10 @@ async fn datagrams(zone: Zone, socket: Arc<UdpSocket>) {
             continue;
         }
         let message = buffer.get(..count).unwrap_or_default().to_vec();
+        // What is never answered takes no place from what is.
+        if Query::parse(&message).is_none_or(|query| zone.hangs(&query.name, query.asks)) {
+            continue;
+        }
         let (zone, socket) = (zone.clone(), Arc::clone(&socket));
         answers.spawn(for_life(async move {
             if let Some(answer) = answer(&zone, &message, DATAGRAM).await {

@@ -39,9 +39,17 @@ const IN: [u8; 2] = [0, 1];
 const SAME_NAME: [u8; 2] = [0xc0, HEADER as u8];
 
 impl<'a> Query<'a> {
-    /// Reads a message with one question.
+    /// Reads a standard query with one question. Nothing else is answered, and no response: two servers
+    /// would answer each other for ever.
     pub(super) fn parse(message: &'a [u8]) -> Option<Self> {
-        let id = *message.first_chunk()?;
+        let [high, low, flags, _, 0, 1, ..] = *message else {
+            return None;
+        };
+        // QR and the opcode (RFC 1035 §4.1.1).
+        if flags & 0xf8 != 0 {
+            return None;
+        }
+        let id = [high, low];
         let mut at = HEADER;
         let mut labels = Vec::new();
         loop {

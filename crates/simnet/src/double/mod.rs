@@ -40,7 +40,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proto::Phase;
-use tokio::time::Instant;
 
 pub use builder::Builder;
 pub use caps::Caps;
@@ -54,6 +53,7 @@ use crate::coverage::Coverage;
 use crate::net::loopback::Loopback;
 use crate::net::mem::{Network, Stream};
 use crate::plan::{Plan, PlanError, Rule};
+use crate::wait::until;
 use crate::{Delivery, Double, RuleId};
 
 /// A test double on a network of its own: [`Loopback`] sockets, an in-memory [`Network`], or a host
@@ -290,7 +290,7 @@ impl<N> SmtpDouble<N> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn received_within(&self, messages: usize, within: Duration) -> Vec<Delivery> {
-        let deadline = Instant::now() + within;
+        let deadline = until(within);
         let enough = |ledger: &crate::Ledger| ledger.committed() >= messages;
         self.double.ledger().wait(deadline, enough).await;
         self.received()
@@ -318,7 +318,7 @@ impl<N> SmtpDouble<N> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn idle_within(&self, within: Duration) -> bool {
-        let deadline = Instant::now() + within;
+        let deadline = until(within);
         let idle = |ledger: &crate::Ledger| ledger.open_connections() == 0;
         self.double.ledger().wait(deadline, idle).await
     }

@@ -322,6 +322,9 @@ fn good(rule: &Rule) -> String {
         }
         Rule::Server { phase, fault, .. } => at_phase(*phase, fault),
         Rule::Intake(IntakeFault::Interrupt { fault, .. }) => match &fault.say {
+            _ if fault.then == Then::HalfClose => {
+                format!("names data-block as the phase; once all of it was sent {AFTER}")
+            }
             Say::Reply { code, .. } if *code >= 400 => {
                 format!("stops sending and reports the {code}; {NOT_TAKEN}")
             }
@@ -384,7 +387,9 @@ fn at_phase(phase: Phase, fault: &ServerFault) -> String {
         return "has the message's success already and reports it; waits only shortly".to_owned();
     }
     let late = phase == Phase::DataTermination;
-    let lost = if late { AFTER } else { NOT_TAKEN };
+    // A server that reads on may take a message whose end was on its way already.
+    let reads_on = fault.then == Then::HalfClose;
+    let lost = if late || reads_on { AFTER } else { NOT_TAKEN };
     match &fault.say {
         Say::Reply { code, .. } if *code >= 400 => {
             let again = if *code < 500 {
@@ -447,6 +452,13 @@ mod tests {
             "{does}"
         );
         assert!(good.contains("may have been taken"), "{good}");
+        for reads_on in [
+            "mail: normal; half-close",
+            "data-block: interrupt after 1; reply 552 no; half-close",
+        ] {
+            let (_, good) = of(reads_on);
+            assert!(good.contains("may have been taken"), "{reads_on}: {good}");
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub struct RuleFacts {
     pub strikes: u32,
     /// How often it has to (its `times`), if that was said.
     pub expected: Option<u32>,
-    /// Whether it holds its replies until they are let go.
+    /// Whether it holds its replies until they are let go. Not any more once all were let go for good.
     pub holds: bool,
     /// The connections whose replies it holds, in the order of their arrival.
     pub waiting: Vec<u32>,

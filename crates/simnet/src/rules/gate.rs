@@ -91,11 +91,16 @@ impl Gate {
             .collect()
     }
 
-    /// Waits until it holds so many replies, at most until `deadline`.
+    /// Whether it holds none any more.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state().is_open
+    }
+
+    /// Waits until it holds so many replies, or none any more, at most until `deadline`.
     pub(crate) async fn arrived(&self, replies: usize, deadline: Instant) {
         tokio::select! {
             biased;
-            () = self.until(|state| state.waiting.len() >= replies) => {}
+            () = self.until(|state| state.is_open || state.waiting.len() >= replies) => {}
             () = sleep_until(deadline) => {}
         }
     }

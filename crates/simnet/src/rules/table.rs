@@ -3,13 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::due::{Memory, late};
 use super::facts::{RuleFacts, RuleId};
 use super::fits::{Occasion, misses, place};
 use super::gate::Gate;
 use crate::plan::{IntakeFault, Label, Plan, Rule, ServerFault};
+use crate::wait::until;
 
 /// The rules of a running double. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -169,7 +168,7 @@ impl Rules {
         let Some(gate) = self.gate(id) else {
             return Vec::new();
         };
-        gate.arrived(replies, Instant::now() + within).await;
+        gate.arrived(replies, until(within)).await;
         gate.waiting()
     }
 }
@@ -201,7 +200,7 @@ impl Entry {
             rule: self.rule.to_string(),
             name: when.and_then(|when| when.name.clone()),
             strikes: self.strikes,
-            holds: self.gate.is_some(),
+            holds: self.gate.as_ref().is_some_and(|gate| !gate.is_open()),
             waiting: self.gate.as_ref().map(Gate::waiting).unwrap_or_default(),
             expected: when.and_then(|when| when.times),
             nearest: self.nearest.as_ref().map(|(_, what)| what.clone()),

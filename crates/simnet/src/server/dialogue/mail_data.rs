@@ -89,10 +89,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
         let Some(struck) = found else {
             return Intake::default();
         };
-        self.fate.strike(struck.label.clone());
         let due = match &struck.fault {
             IntakeFault::Stop { after, .. } | IntakeFault::Interrupt { after, .. } => Some(*after),
-            _ => None,
+            _ => {
+                self.fate.strike(struck.label.clone());
+                None
+            }
         };
         Intake {
             due,
@@ -113,6 +115,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Abort> Dialogue<'_, S> {
             let room = due.map_or(u64::MAX, |after| after.saturating_sub(data.taken()));
             if room == 0 {
                 *due = None;
+                if let Some(struck) = &*struck {
+                    self.fate.strike(struck.label.clone());
+                }
                 match fault {
                     Some(IntakeFault::Stop { heal: None, .. }) => return Ok(Some(Next::Stall)),
                     Some(IntakeFault::Stop {
