@@ -40,8 +40,10 @@ impl Timings {
     /// Adds every phase of `other`.
     pub fn merge(&mut self, other: &Self) {
         for (slot, other) in self.spent.iter_mut().zip(other.spent) {
-            let both = u64::from(*slot > 0 && other > 0);
-            *slot = slot.saturating_add(other.saturating_sub(both));
+            *slot = match (*slot, other) {
+                (spent, 0) | (0, spent) => spent,
+                (spent, more) => spent.saturating_add(more - 1),
+            };
         }
     }
 }

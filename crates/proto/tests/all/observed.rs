@@ -198,3 +198,24 @@ fn what_is_queued_is_counted_in_debug_and_not_shown() {
         "{shown}"
     );
 }
+
+#[test]
+fn what_phases_lasted_is_added_up_by_phase_and_to_the_nanosecond() {
+    let seconds = Duration::from_secs;
+    let mut all = Timings::default();
+    all.add(Phase::Greeting, seconds(1));
+    all.add(Phase::Mail, seconds(2));
+    let mut more = Timings::default();
+    more.add(Phase::Greeting, seconds(4));
+    more.add(Phase::Rcpt, Duration::ZERO);
+    all.merge(&more);
+    let spent: Vec<_> = all.iter().collect();
+    let expected = [
+        (Phase::Greeting, seconds(5)),
+        (Phase::Mail, seconds(2)),
+        (Phase::Rcpt, Duration::ZERO),
+    ];
+    assert_eq!(spent, expected);
+    assert_eq!(all.of(Phase::Quit), None);
+    assert_eq!(format!("{more:?}"), "{Greeting: 4s, Rcpt: 0ns}");
+}
